@@ -1,0 +1,75 @@
+/**
+ * The few bytes of low memory that a PC's firmware leaves behind and that guests read or rely on.
+ *
+ *   0x00000  real-mode vectors (boot sectors only): each points at the "no firmware" code
+ *   0x00400  BIOS data area: COM1's port, the EBDA's segment, KiB of memory below 640
+ *   0x9fc00  EBDA: its size in KiB
+ *   +0x10      "no firmware": loads an empty IDT and traps, a triple fault
+ *   +0x20      the empty IDT's pseudo-descriptor
+ *   +0x40      a flat GDT
+ *
+ * There is no BIOS behind these images: a boot sector that calls one ends in a triple fault at once, which
+ * shows as such, instead of running through memory.
+ * Source: IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data areas).
+ */
+import { EBDA_BASE, type GuestMemory } from './guest-memory.js';
+import { FLAT_GDT } from './initial-state.js';
+
+/** Where the flat GDT lies. */
+export const GDT_BASE = EBDA_BASE + 0x40;
+/** A small stack that is always free: the rest of the EBDA, growing down from its end. */
+const EBDA_STACK_TOP = EBDA_BASE + 0x400;
+/** KiB of conventional memory, as INT 12h and Multiboot report it. */
+export const LOW_MEMORY_KIB = EBDA_BASE / 1024;
+
+const BDA_COM1 = 0x400;
+const BDA_EBDA_SEGMENT = 0x40e;
+const BDA_MEMORY_KIB = 0x413;
+const COM1_PORT = 0x3f8;
+const EBDA_KIB = 1;
+const NO_FIRMWARE_OFFSET = 0x10;
+const EMPTY_IDT_OFFSET = 0x20;
+const VECTORS = 256;
+const STACK_BYTES = 0x4000;
+const STACK_LOWEST = 0x1000;
+const STACK_PREFERRED = 0x80000;
+const STACK_HIGHEST = 0x90000;
+
+/** Write the BIOS data areas and the GDT. An image placed later may replace the low part. */
+export function placeFirmwareArea(memory: GuestMemory): void {
+  memory.placeFirmware(BDA_COM1, word(COM1_PORT));
+  memory.placeFirmware(BDA_EBDA_SEGMENT, word(EBDA_BASE >> 4));
+  memory.placeFirmware(BDA_MEMORY_KIB, word(LOW_MEMORY_KIB));
+  memory.placeFirmware(EBDA_BASE, Uint8Array.of(EBDA_KIB));
+  memory.placeFirmware(GDT_BASE, FLAT_GDT);
+}
+
+/** Write the real-mode vector table and the code all its vectors lead to. */
+export function placeRealModeVectors(memory: GuestMemory): void {
+  // lidt cs:[EMPTY_IDT_OFFSET]; int3
+  memory.placeFirmware(
+    EBDA_BASE + NO_FIRMWARE_OFFSET,
+    Uint8Array.of(0x2e, 0x0f, 0x01, 0x1e, EMPTY_IDT_OFFSET, 0x00, 0xcc),
+  );
+  memory.placeFirmware(EBDA_BASE + EMPTY_IDT_OFFSET, new Uint8Array(6));
+  const vectors = new Uint8Array(VECTORS * 4);
+  for (let vector = 0; vector < VECTORS; vector++) {
+    vectors.set([...word(NO_FIRMWARE_OFFSET), ...word(EBDA_BASE >> 4)], vector * 4);
+  }
+  memory.placeFirmware(0, vectors);
+}
+
+/** Reserve a stack below 0x90000 where the kernel does not lie; returns its top, which is always valid. */
+export function placeStack(memory: GuestMemory): number {
+  const base =
+    memory.findGap(STACK_BYTES, 16, STACK_PREFERRED, STACK_HIGHEST) ??
+    memory.findGap(STACK_BYTES, 16, STACK_LOWEST, STACK_HIGHEST);
+  if (base === null) return EBDA_STACK_TOP;
+  memory.claim(base, STACK_BYTES);
+  return base + STACK_BYTES;
+}
+
+/** Two bytes, little-endian. */
+function word(value: number): Uint8Array {
+  return Uint8Array.of(value & 0xff, value >> 8);
+}
