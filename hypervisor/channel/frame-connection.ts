@@ -1,0 +1,187 @@
+/**
+ * Frames over one connected socket (an edge: sockets and timers).
+ *
+ *   send(frame) -> [u32 length][frame] ... corked until the end of this turn -> socket
+ *   socket -> FrameSplitter -> onFrame(frame)
+ *
+ * Invariants: frames arrive whole, in order, once, or the connection is closed; a bad frame closes its own
+ * connection and nothing else; nothing is read from the socket before onFrame is set; onClose is called
+ * exactly once.
+ */
+import type { Socket } from 'node:net';
+import { DecodeError } from '../../emulator/errors.js';
+import { FrameSplitter, LENGTH_PREFIX_BYTES, lengthPrefix } from './framing.js';
+import { describeSocketError } from './socket-error.js';
+
+/** send() reports false while more than this waits for the socket. */
+const HIGH_WATER_BYTES = 1 << 20;
+/** Frames up to this size are copied next to their prefix: one chunk instead of two. */
+const COPY_BYTES_MAX = 2048;
+/** How long a closing connection may take to get its last bytes out. */
+const CLOSE_GRACE_MS = 1000;
+
+type FrameHandler = (frame: Uint8Array) => void;
+type CloseHandler = (reason: string) => void;
+
+/** One end of an established connection. */
+export class FrameConnection {
+  /** Called when everything that made send() return false has left. */
+  onDrain: (() => void) | null = null;
+  /** The other end's address, for messages. */
+  readonly peer: string;
+  readonly #socket: Socket;
+  readonly #highWaterBytes: number;
+  readonly #splitter = new FrameSplitter();
+  #onFrame: FrameHandler | null = null;
+  #onClose: CloseHandler | null = null;
+  #closeReason: string | null = null;
+  #ended = false;
+  #corked = false;
+  #bytesSent = 0;
+  #bytesReceived = 0;
+
+  /** Take over a connected socket that nobody reads. */
+  constructor(socket: Socket, peer: string, highWaterBytes = HIGH_WATER_BYTES) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#highWaterBytes = highWaterBytes;
+    socket.on('drain', () => this.onDrain?.());
+    socket.on('end', () => (this.#closeReason ??= 'the other end closed the connection'));
+    socket.on('error', (error: NodeJS.ErrnoException) => (this.#closeReason ??= describeSocketError(error)));
+    socket.on('close', () => {
+      this.#finished();
+    });
+  }
+
+  /** Frames sent, with their length prefixes, before encryption. */
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived;
+  }
+
+  /** Bytes that wait for the socket. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Whether frames are still accepted: not closed by either end. */
+  get open(): boolean {
+    return !this.#ended && this.#socket.writable;
+  }
+
+  get onFrame(): FrameHandler | null {
+    return this.#onFrame;
+  }
+
+  /** Set who gets the frames. Null stops reading, so that the sender is held back. */
+  set onFrame(handler: FrameHandler | null) {
+    const first = this.#onFrame === null;
+    this.#onFrame = handler;
+    if (handler === null) {
+      this.#socket.pause();
+    } else if (first) {
+      if (this.#socket.listenerCount('data') === 0) this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+      this.#socket.resume();
+      queueMicrotask(() => {
+        this.#deliver();
+      });
+    }
+  }
+
+  get onClose(): CloseHandler | null {
+    return this.#onClose;
+  }
+
+  /** Set who is told that the connection is gone; told soon if it is gone already. */
+  set onClose(handler: CloseHandler | null) {
+    this.#onClose = handler;
+    if (this.#socket.closed && handler !== null) {
+      queueMicrotask(() => {
+        handler(this.#closeReason ?? 'closed');
+      });
+    }
+  }
+
+  /**
+   * Send one frame of at most 16 MiB, which must not change afterwards. Everything sent in one turn of the
+   * event loop leaves in as few packets as possible; flush() does not wait for the turn's end.
+   * @returns false when more than the high-water mark waits (onDrain tells when it has left), or when the
+   * connection is closed and the frame is lost
+   */
+  send(frame: Uint8Array): boolean {
+    if (!this.open) return false;
+    const prefix = lengthPrefix(frame.length);
+    this.#cork();
+    if (frame.length <= COPY_BYTES_MAX) {
+      this.#socket.write(Buffer.concat([prefix, frame]));
+    } else {
+      this.#socket.write(prefix);
+      this.#socket.write(frame);
+    }
+    this.#bytesSent += LENGTH_PREFIX_BYTES + frame.length;
+    return this.#socket.writableLength <= this.#highWaterBytes;
+  }
+
+  /** Hand everything sent so far to the host now: for a caller about to compute for a while. */
+  flush(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  /** Send what is pending, then close. No frame is delivered any more. */
+  close(reason = 'closed here'): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#closeReason ??= reason;
+    this.flush();
+    this.#socket.end();
+    // Keep reading, or the other end's FIN is never seen.
+    this.#socket.resume();
+    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_GRACE_MS);
+    timer.unref();
+    this.#socket.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.flush();
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#ended) return;
+    this.#bytesReceived += chunk.length;
+    this.#splitter.push(chunk);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    try {
+      while (!this.#ended && this.#onFrame !== null) {
+        const frame = this.#splitter.next();
+        if (frame === null) return;
+        this.#onFrame(frame);
+      }
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#ended = true;
+      this.#closeReason = `bad frame: ${error.message}`;
+      this.#socket.destroy();
+    }
+  }
+
+  #finished(): void {
+    this.#ended = true;
+    this.#closeReason ??= 'closed';
+    this.#onClose?.(this.#closeReason);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The messages of the logging channel, one per transport frame. The first byte is the type; numbers are
+ * little-endian, icounts and sequence numbers are float64 (safe integers).
+ *
+ *   joining   backup HELLO -> ; primary <- WELCOME (or REFUSED), PAGES..., STATE
+ *   running   primary LOG, HEARTBEAT -> ; backup <- ACK
+ *   ending    backup END (its final digest) or DIVERGED; primary BYE (it goes on without this backup)
+ *
+ * | type | body |
+ * |---|---|
+ * | 1 hello | JSON Hello |
+ * | 2 refused | JSON { reason } |
+ * | 3 welcome | u32 length, JSON Welcome, log header |
+ * | 4 pages | (u32 page number, 4096 bytes) repeated |
+ * | 5 state | u32 pages sent, machine state (state codec) |
+ * | 6 log | one log frame |
+ * | 7 ack | f64 received seq, f64 executed seq, f64 icount, f64 lag in ms |
+ * | 8 heartbeat | f64 released console offset |
+ * | 9 diverged | UTF-8 text |
+ * | 10 end | JSON End |
+ * | 11 bye | UTF-8 reason |
+ */
+import { z } from 'zod';
+import { DecodeError } from '../../emulator/errors.js';
+
+export const CHANNEL_PROTOCOL = 1;
+export const PAGE_BYTES = 4096;
+const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
+/** Page records in one message. */
+export const PAGES_PER_MESSAGE = 128;
+
+const helloSchema = z.object({
+  protocol: z.number().int(),
+  replicaId: z.string().min(1).max(128),
+  engine: z.string().max(256),
+  arch: z.string().max(64),
+});
+const welcomeSchema = z.object({
+  epoch: z.number().int().min(0),
+  primaryId: z.string().min(1).max(128),
+  firstSeq: z.number().int().min(0),
+  consoleOffset: z.number().int().min(0),
+});
+const refusedSchema = z.object({ reason: z.string().max(4096) });
+const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });
+
+export type Hello = z.infer<typeof helloSchema>;
+export type Welcome = z.infer<typeof welcomeSchema>;
+export type End = z.infer<typeof endSchema>;
+
+export interface Page {
+  readonly page: number;
+  readonly bytes: Uint8Array;
+}
+
+export type Message =
+  | { readonly type: 'hello'; readonly hello: Hello }
+  | { readonly type: 'refused'; readonly reason: string }
+  | { readonly type: 'welcome'; readonly welcome: Welcome; readonly header: Uint8Array }
+  | { readonly type: 'pages'; readonly pages: readonly Page[] }
+  | { readonly type: 'state'; readonly pagesSent: number; readonly state: Uint8Array }
+  | { readonly type: 'log'; readonly frame: Uint8Array }
+  | {
+      readonly type: 'ack';
+      readonly receivedSeq: number;
+      readonly executedSeq: number;
+      readonly icount: number;
+      readonly lagMs: number;
+    }
+  | { readonly type: 'heartbeat'; readonly consoleReleased: number }
+  | { readonly type: 'diverged'; readonly what: string }
+  | { readonly type: 'end'; readonly end: End }
+  | { readonly type: 'bye'; readonly reason: string };
+
+const TYPES = [
+  '',
+  'hello',
+  'refused',
+  'welcome',
+  'pages',
+  'state',
+  'log',
+  'ack',
+  'heartbeat',
+  'diverged',
+  'end',
+  'bye',
+] as const;
+type TypeName = Exclude<(typeof TYPES)[number], ''>;
+
+export function encodeMessage(message: Message): Uint8Array {
+  return Buffer.concat([Buffer.of(TYPES.indexOf(message.type)), ...body(message)]);
+}
+
+function body(message: Message): Uint8Array[] {
+  switch (message.type) {
+    case 'hello':
+      return [json(message.hello)];
+    case 'refused':
+      return [json({ reason: message.reason })];
+    case 'welcome': {
+      const welcome = json(message.welcome);
+      return [u32(welcome.length), welcome, message.header];
+    }
+    case 'pages':
+      return message.pages.flatMap(({ page, bytes }) => [u32(page), bytes]);
+    case 'state':
+      return [u32(message.pagesSent), message.state];
+    case 'log':
+      return [message.frame];
+    case 'ack':
+      return [f64(message.receivedSeq, message.executedSeq, message.icount, message.lagMs)];
+    case 'heartbeat':
+      return [f64(message.consoleReleased)];
+    case 'diverged':
+      return [Buffer.from(message.what)];
+    case 'end':
+      return [json(message.end)];
+    case 'bye':
+      return [Buffer.from(message.reason)];
+  }
+}
+
+/** @throws DecodeError when the bytes are not a message of this version */
+export function decodeMessage(bytes: Uint8Array): Message {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const type = TYPES[buffer[0] ?? 0] ?? '';
+  if (type === '') throw new DecodeError('bad-type', 0, `channel message of unknown type ${buffer[0] ?? 'none'}`);
+  return decodeBody(type, buffer.subarray(1));
+}
+
+function decodeBody(type: TypeName, rest: Buffer): Message {
+  switch (type) {
+    case 'hello':
+      return { type, hello: parse(helloSchema, rest) };
+    case 'refused':
+      return { type, reason: parse(refusedSchema, rest).reason };
+    case 'welcome': {
+      need(rest, 4);
+      const end = 4 + rest.readUInt32LE(0);
+      need(rest, end);
+      return { type, welcome: parse(welcomeSchema, rest.subarray(4, end)), header: rest.subarray(end) };
+    }
+    case 'pages':
+      return { type, pages: decodePages(rest) };
+    case 'state':
+      need(rest, 4);
+      return { type, pagesSent: rest.readUInt32LE(0), state: rest.subarray(4) };
+    case 'log':
+      return { type, frame: rest };
+    case 'ack': {
+      const [receivedSeq, executedSeq, icount, lagMs] = numbers(rest, 4) as [number, number, number, number];
+      return { type, receivedSeq, executedSeq, icount, lagMs };
+    }
+    case 'heartbeat':
+      return { type, consoleReleased: numbers(rest, 1)[0] as number };
+    case 'diverged':
+      return { type, what: rest.toString('utf8', 0, 4096) };
+    case 'end':
+      return { type, end: parse(endSchema, rest) };
+    case 'bye':
+      return { type, reason: rest.toString('utf8', 0, 4096) };
+  }
+}
+
+function decodePages(rest: Buffer): Page[] {
+  if (rest.length % PAGE_RECORD_BYTES !== 0 || rest.length > PAGES_PER_MESSAGE * PAGE_RECORD_BYTES) {
+    throw new DecodeError('bad-length', 1, `page message of ${rest.length} bytes`);
+  }
+  const pages: Page[] = [];
+  for (let at = 0; at < rest.length; at += PAGE_RECORD_BYTES) {
+    pages.push({ page: rest.readUInt32LE(at), bytes: rest.subarray(at + 4, at + PAGE_RECORD_BYTES) });
+  }
+  return pages;
+}
+
+function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new DecodeError('bad-json', 1, `channel message is not JSON: ${String(cause)}`);
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) throw new DecodeError('bad-json', 1, `channel message: ${z.prettifyError(result.error)}`);
+  return result.data;
+}
+
+function numbers(rest: Buffer, count: number): number[] {
+  if (rest.length !== count * 8)
+    throw new DecodeError('bad-length', 1, `${rest.length} bytes where ${count * 8} belong`);
+  return Array.from({ length: count }, (_, i) => {
+    const value = rest.readDoubleLE(i * 8);
+    if (!Number.isFinite(value)) throw new DecodeError('bad-number', 1 + i * 8, 'not a finite number');
+    return value;
+  });
+}
+
+function need(rest: Buffer, bytes: number): void {
+  if (rest.length < bytes) throw new DecodeError('truncated', 1 + rest.length, 'channel message ends early');
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function u32(value: number): Buffer {
+  const out = Buffer.alloc(4);
+  out.writeUInt32LE(value);
+  return out;
+}
+
+function f64(...values: number[]): Buffer {
+  const out = Buffer.alloc(values.length * 8);
+  values.forEach((value, i) => out.writeDoubleLE(value, i * 8));
+  return out;
+}

@@ -1,0 +1,193 @@
+/**
+ * Listens and connects over TCP or UNIX sockets, with TLS when there is a key (an edge: sockets and timers).
+ *
+ *   listen:  socket -> (TLS handshake with the key) -> FrameConnection -> onConnection
+ *   connect: socket -> (TLS handshake with the key) -> FrameConnection
+ *
+ * Invariants: without a key only this machine can connect; with one, a connection that does not prove it has
+ * the same key never becomes a FrameConnection, and disturbs nobody.
+ */
+import { connect as connectRaw, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { ReplicaError } from '../../emulator/errors.js';
+import { formatAddress, parseAddress, requireLocalWithoutKey, type Address } from './address.js';
+import { FrameConnection } from './frame-connection.js';
+import { clientTlsOptions, serverTlsOptions } from './preshared-key.js';
+import { describeSocketError } from './socket-error.js';
+import { bindUnixSocket } from './unix-socket.js';
+
+const CONNECTIONS_MAX = 1024;
+/** How long the connections of a closing listener may take to get their last bytes out. */
+const CLOSE_GRACE_MS = 1000;
+/** Different refusals that one listener reports; a peer that keeps trying is reported once. */
+const REFUSALS_LOGGED_MAX = 64;
+
+export type { FrameConnection };
+
+export interface ListenOptions {
+  /** `tcp://HOST:PORT` (port 0: any free one) or `unix:PATH`. */
+  readonly address: string;
+  /** 32 bytes, or null for local connections without authentication. */
+  readonly key: Uint8Array | null;
+  readonly onConnection: (connection: FrameConnection) => void;
+  /** Told once about each kind of refused connection. */
+  readonly onRefused?: (message: string) => void;
+  /** The option that gave the address, for error messages. */
+  readonly option?: string;
+  readonly highWaterBytes?: number;
+}
+
+export interface Listener {
+  /** The address really bound, with the port in numbers. */
+  readonly address: string;
+  /** 0 for a UNIX socket. */
+  readonly port: number;
+  /** Stop listening and close every connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Accept connections.
+ * @throws ConfigError when the address is malformed, or not local and there is no key
+ * @throws ReplicaError naming the address when it cannot be bound, e.g. when it is in use
+ */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const option = options.option ?? '--channel';
+  const address = parseAddress(option, options.address);
+  requireLocalWithoutKey(option, options.address, address, options.key);
+  const sockets = new Set<Socket>();
+  const connections = new Set<FrameConnection>();
+  const server = options.key === null ? createServer() : createTlsServer(serverTlsOptions(options.key));
+  server.maxConnections = CONNECTIONS_MAX;
+  const established = (socket: Socket): void => {
+    const connection = new FrameConnection(socket, peerName(socket, address), options.highWaterBytes);
+    connections.add(connection);
+    socket.on('close', () => connections.delete(connection));
+    options.onConnection(connection);
+  };
+  server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    if (options.key === null) established(socket);
+  });
+  if (options.key !== null) {
+    server.on('secureConnection', established);
+    reportRefusals(server, options.onRefused);
+  }
+  await bind(server, address);
+  const bound = boundAddress(server, address);
+  return {
+    address: formatAddress(bound),
+    port: bound.kind === 'tcp' ? bound.port : 0,
+    close: () => closeAll(server, connections, sockets),
+  };
+}
+
+function reportRefusals(server: Server, report: ((message: string) => void) | undefined): void {
+  const reported = new Set<string>();
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const message = `refused ${socket.remoteAddress ?? 'a local process'}: not the same key (${error.code ?? error.message})`;
+    if (reported.has(message) || reported.size >= REFUSALS_LOGGED_MAX) return;
+    reported.add(message);
+    report?.(message);
+  });
+}
+
+async function bind(server: Server, address: Address): Promise<void> {
+  try {
+    if (address.kind === 'unix') await bindUnixSocket(server, address.path);
+    else {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host: address.host, port: address.port, exclusive: true }, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+    }
+  } catch (cause) {
+    const reason = describeSocketError(cause as NodeJS.ErrnoException);
+    throw new ReplicaError(`cannot listen on ${formatAddress(address)}: ${reason}`, { cause });
+  }
+}
+
+function boundAddress(server: Server, asked: Address): Address {
+  if (asked.kind === 'unix') return asked;
+  const { address, port } = server.address() as AddressInfo;
+  return { kind: 'tcp', host: address, port };
+}
+
+function closeAll(server: Server, connections: Set<FrameConnection>, sockets: Set<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    for (const connection of connections) connection.close();
+  });
+}
+
+function peerName(socket: Socket, address: Address): string {
+  if (socket.remoteAddress === undefined || socket.remotePort === undefined) return formatAddress(address);
+  return formatAddress({ kind: 'tcp', host: socket.remoteAddress, port: socket.remotePort });
+}
+
+export interface ConnectOptions {
+  readonly address: string;
+  readonly key: Uint8Array | null;
+  /** For the connection and the handshake together. */
+  readonly timeoutMs: number;
+  readonly option?: string;
+  readonly highWaterBytes?: number;
+}
+
+/**
+ * Connect to a listener.
+ * @throws ConfigError when the address is malformed, or not local and there is no key
+ * @throws ReplicaError naming the address when nobody answers in time or the keys differ
+ */
+export async function connect(options: ConnectOptions): Promise<FrameConnection> {
+  const option = options.option ?? '--channel';
+  const address = parseAddress(option, options.address);
+  requireLocalWithoutKey(option, options.address, address, options.key);
+  const socket = connectRaw(address.kind === 'unix' ? { path: address.path } : address);
+  const deadline = setTimeout(
+    () => socket.destroy(new Error(`no answer within ${options.timeoutMs} ms`)),
+    options.timeoutMs,
+  );
+  try {
+    await event(socket, 'connect');
+    socket.setNoDelay(true);
+    if (options.key === null) return new FrameConnection(socket, formatAddress(address), options.highWaterBytes);
+    const secure = connectTls({ ...clientTlsOptions(options.key), socket });
+    socket.on('error', (error) => secure.destroy(error));
+    await event(secure, 'secureConnect');
+    return new FrameConnection(secure, formatAddress(address), options.highWaterBytes);
+  } catch (cause) {
+    socket.destroy();
+    const reason = describeSocketError(cause as NodeJS.ErrnoException);
+    throw new ReplicaError(`cannot connect to ${formatAddress(address)}: ${reason}`, { cause });
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+function event(socket: Socket, name: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const closed = (): void => {
+      reject(new Error('the other end closed the connection'));
+    };
+    // Stays on after a failure: a socket may report more than one error.
+    socket.on('error', reject);
+    socket.once('close', closed);
+    socket.once(name, () => {
+      socket.off('error', reject);
+      socket.off('close', closed);
+      resolve();
+    });
+  });
+}

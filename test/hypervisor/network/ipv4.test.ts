@@ -1,0 +1,152 @@
+/**
+ * Goal: datagrams survive a round trip, carry right checksums, and nothing damaged or truncated is taken.
+ * Method: known packets with known checksums; properties over random payloads with every truncation and bit flips.
+ */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ConfigError } from '../../../emulator/errors.js';
+import { internetChecksum } from '../../../hypervisor/network/internet-checksum.js';
+import {
+  PROTOCOL_UDP,
+  decodeIcmpEcho,
+  decodeIpv4,
+  decodeUdp,
+  encodeIcmpEcho,
+  encodeIpv4,
+  encodeUdp,
+  formatIpv4,
+  parseIpv4,
+} from '../../../hypervisor/network/ipv4.js';
+
+const A = parseIpv4('--ip', '10.86.0.1');
+const B = parseIpv4('--ip', '10.86.0.2');
+const payloads = fc.uint8Array({ maxLength: 120 });
+
+function udpPacket(payload: Uint8Array): Uint8Array {
+  const udp = encodeUdp(A, B, { sourcePort: 49152, destinationPort: 7, payload });
+  return encodeIpv4({ source: A, destination: B, protocol: PROTOCOL_UDP, payload: udp }, 1);
+}
+
+describe('addresses', () => {
+  test('are parsed, formatted and refused', () => {
+    expect(A).toBe(0x0a560001);
+    expect(formatIpv4(0xffffff01)).toBe('255.255.255.1');
+    for (const text of ['', '1.2.3', '1.2.3.256', '1.2.3.4.5', 'a.b.c.d']) {
+      expect(() => parseIpv4('--ip', text)).toThrow(ConfigError);
+    }
+  });
+});
+
+describe('the Internet checksum', () => {
+  test('has the value of the example in RFC 1071, section 3', () => {
+    expect(internetChecksum(Uint8Array.of(0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7))).toBe(0xffff - 0xddf2);
+  });
+
+  test('makes the sum of everything zero, at odd lengths too, and does not depend on the order of words', () => {
+    fc.assert(
+      fc.property(payloads, (bytes) => {
+        const padded = bytes.length % 2 === 0 ? bytes : Uint8Array.of(...bytes, 0);
+        const checksum = internetChecksum(bytes);
+        expect(internetChecksum(Uint8Array.of(...padded, checksum >> 8, checksum & 0xff))).toBe(0);
+        expect(internetChecksum(Uint8Array.of(checksum >> 8, checksum & 0xff, ...padded))).toBe(0);
+      }),
+    );
+  });
+});
+
+describe('UDP in IPv4', () => {
+  test('has the documented bytes', () => {
+    expect(Buffer.from(udpPacket(Buffer.from('hi'))).toString('hex')).toBe(
+      '4500001e00014000' + '401126030a5600010a560002' + 'c0000007000a' + 'c293' + '6869',
+    );
+  });
+
+  test('survives a round trip with any payload, with padding after it', () => {
+    fc.assert(
+      fc.property(payloads, fc.nat(30), (payload, padding) => {
+        const packet = decodeIpv4(Buffer.concat([udpPacket(payload), Buffer.alloc(padding)]))!;
+        expect([packet.source, packet.destination]).toEqual([A, B]);
+        const datagram = decodeUdp(packet)!;
+        expect([datagram.sourcePort, datagram.destinationPort]).toEqual([49152, 7]);
+        expect(Buffer.compare(datagram.payload, payload)).toBe(0);
+      }),
+    );
+  });
+
+  test('no truncation is taken', () => {
+    const bytes = udpPacket(Buffer.from('a payload'));
+    for (let length = 0; length < bytes.length; length++) expect(decodeIpv4(bytes.subarray(0, length))).toBeNull();
+    const packet = decodeIpv4(bytes)!;
+    for (let length = 0; length < packet.payload.length; length++) {
+      expect(decodeUdp({ ...packet, payload: packet.payload.subarray(0, length) })).toBeNull();
+    }
+  });
+
+  test('no single flipped bit is taken unnoticed', () => {
+    const bytes = udpPacket(Buffer.from('a payload'));
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = bytes.slice();
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      const packet = decodeIpv4(damaged);
+      expect(packet === null || decodeUdp(packet) === null).toBe(true);
+    }
+  });
+
+  test('a checksum of zero means none, and a computed zero is sent as ones', () => {
+    const bytes = udpPacket(Buffer.from('x'));
+    bytes.set([0, 0], 26);
+    expect(decodeUdp(decodeIpv4(bytes)!)).not.toBeNull();
+    // Payload chosen so that the sum comes out as zero.
+    const plain = encodeUdp(A, B, { sourcePort: 1, destinationPort: 2, payload: Uint8Array.of(0, 0) });
+    const zero = encodeUdp(A, B, { sourcePort: 1, destinationPort: 2, payload: plain.slice(6, 8) });
+    expect([...zero.subarray(6, 8)]).toEqual([0xff, 0xff]);
+  });
+
+  test('a fragment, another version and a wrong header length are not taken', () => {
+    const fix = (change: (bytes: Uint8Array) => void): Uint8Array => {
+      const bytes = udpPacket(Buffer.from('abcd'));
+      change(bytes);
+      bytes.set([0, 0], 10);
+      const checksum = internetChecksum(bytes.subarray(0, 20));
+      bytes.set([checksum >> 8, checksum & 0xff], 10);
+      return bytes;
+    };
+    expect(decodeIpv4(fix(() => undefined))).not.toBeNull();
+    expect(decodeIpv4(fix((bytes) => (bytes[6] = 0x20)))).toBeNull();
+    expect(decodeIpv4(fix((bytes) => (bytes[7] = 1)))).toBeNull();
+    expect(decodeIpv4(fix((bytes) => (bytes[0] = 0x65)))).toBeNull();
+    expect(decodeIpv4(fix((bytes) => (bytes[0] = 0x44)))).toBeNull();
+    expect(decodeIpv4(fix((bytes) => (bytes[3] = 19)))).toBeNull();
+  });
+
+  test('random bytes never throw', () => {
+    fc.assert(
+      fc.property(payloads, (bytes) => {
+        const packet = decodeIpv4(bytes);
+        if (packet !== null) decodeUdp(packet);
+        decodeUdp({ source: A, destination: B, protocol: PROTOCOL_UDP, payload: bytes });
+        decodeIcmpEcho(bytes);
+      }),
+    );
+  });
+});
+
+describe('ICMP echo', () => {
+  test('survives a round trip, and neither truncations nor flipped bits are taken', () => {
+    fc.assert(
+      fc.property(payloads, fc.constantFrom('request', 'reply'), fc.nat(0xffff), (data, kind, identifier) => {
+        const bytes = encodeIcmpEcho({ kind, identifier, sequence: 9, data });
+        const echo = decodeIcmpEcho(bytes)!;
+        expect([echo.kind, echo.identifier, echo.sequence]).toEqual([kind, identifier, 9]);
+        expect(Buffer.compare(echo.data, data)).toBe(0);
+      }),
+    );
+    const bytes = encodeIcmpEcho({ kind: 'request', identifier: 1, sequence: 2, data: Buffer.from('data') });
+    for (let length = 0; length < 8; length++) expect(decodeIcmpEcho(bytes.subarray(0, length))).toBeNull();
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = bytes.slice();
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      expect(decodeIcmpEcho(damaged)).toBeNull();
+    }
+  });
+});
