@@ -161,6 +161,7 @@ export async function connect(options: ConnectOptions): Promise<FrameConnection>
   );
   try {
     await event(socket, 'connect');
+    if (isSelfConnected(socket)) throw new Error('nobody listens there');
     socket.setNoDelay(true);
     if (options.key === null) return new FrameConnection(socket, formatAddress(address), options.highWaterBytes);
     const secure = connectTls({ ...clientTlsOptions(options.key), socket });
@@ -174,6 +175,15 @@ export async function connect(options: ConnectOptions): Promise<FrameConnection>
   } finally {
     clearTimeout(deadline);
   }
+}
+
+/** With nobody listening, the host may pick the wanted port as our own and connect the socket to itself. */
+function isSelfConnected(socket: Socket): boolean {
+  return (
+    socket.localPort !== undefined &&
+    socket.localPort === socket.remotePort &&
+    socket.localAddress === socket.remoteAddress
+  );
 }
 
 function event(socket: Socket, name: 'connect' | 'secureConnect'): Promise<void> {

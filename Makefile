@@ -1,0 +1,60 @@
+# One target for each thing a person does; `make help` lists them. Set-up is done when needed and only then.
+.DEFAULT_GOAL := help
+SHELL := bash
+NODE_MODULES := node_modules/.package-lock.json
+SOURCES := $(shell find emulator devices hypervisor tools -name '*.ts' 2>/dev/null)
+JEST := NODE_OPTIONS=--experimental-vm-modules node_modules/.bin/jest
+QUIET := >build/make.log 2>&1 || { cat build/make.log >&2; exit 1; }
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+run: build ## set everything up and run the main job: a pair, a client, a kill -9, a take-over
+	@./ft86 demo
+
+test: build ## set everything up and run all tests (under 10 minutes)
+	@$(MAKE) --no-print-directory -C emulator/native check
+	@$(JEST) $(ARGS)
+
+build: build/js/.done images native ## engine, native core, guests, TypeScript
+
+native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once
+	@$(MAKE) --no-print-directory -C emulator/native
+
+images: check-tools ## the shipped guests, into build/images
+	@$(MAKE) --no-print-directory -C images
+
+bench: build ## speed and memory, as ratios from one interleaved run
+	@node build/js/tools/bench/bench.js $(ARGS)
+
+lint: $(NODE_MODULES) ## types, style, import directions, unused code
+	@node_modules/.bin/tsc --noEmit -p .
+	@node_modules/.bin/eslint --max-warnings 0 .
+	@node_modules/.bin/prettier --check --log-level warn .
+	@node_modules/.bin/depcruise --config .dependency-cruiser.cjs --output-type err emulator devices hypervisor tools test
+	@node_modules/.bin/knip
+
+extras: ## optional real components for tests, with apt (root): QEMU
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null
+
+clean: ## remove everything that was built; the fetched engine and npm packages stay
+	rm -rf build/js build/images build/native build/make.log build/tsconfig.tsbuildinfo
+
+check-tools:
+	@sh tools/setup/check-tools.sh
+
+$(NODE_MODULES): package.json package-lock.json | check-tools
+	@echo "installing npm packages" >&2
+	@mkdir -p build
+	@npm install --no-save --ignore-scripts --no-audit --no-fund $(QUIET)
+	@ln -sfn ../../ft86 node_modules/.bin/ft86
+	@touch $@
+
+build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
+	@mkdir -p build/js
+	@echo "compiling TypeScript" >&2
+	@node_modules/.bin/tsc -p tsconfig.build.json
+	@touch $@
+
+.PHONY: help run test build native images bench lint extras clean check-tools

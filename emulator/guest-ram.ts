@@ -1,0 +1,82 @@
+/**
+ * Guest RAM as the host reaches it: one checked accessor for DMA, loaders and tools.
+ *
+ * Physical addresses from A0000h up to C0000h belong to devices although RAM goes on above: an access that
+ * touches them, or anything beyond the end, fails as a value. Writes invalidate translated code and mark
+ * pages dirty; inside a bus callback they take effect exactly after the current instruction. All values
+ * are little-endian. The shape is that of devices/dma.ts, which this layer may not import.
+ */
+import type { CoreHandle, NativeCore } from './native-addon.js';
+
+export const HOLE_START = 0xa0000;
+export const HOLE_END = 0xc0000;
+
+export class GuestRam {
+  /** RAM size in bytes. */
+  readonly bytes: number;
+  /** All of RAM without a copy. Read it freely; writing here goes unnoticed by the processor: use write(). */
+  readonly view: Buffer;
+  readonly #core: CoreHandle;
+  readonly #native: NativeCore;
+
+  constructor(native: NativeCore, core: CoreHandle) {
+    this.#native = native;
+    this.#core = core;
+    this.view = native.ramView(core);
+    this.bytes = this.view.length;
+  }
+
+  /** Whether all of `bytes` bytes at `address` are RAM. An empty range is, if its address could be. */
+  contains(address: number, bytes: number): boolean {
+    if (!Number.isSafeInteger(address) || !Number.isSafeInteger(bytes) || address < 0 || bytes < 0) return false;
+    if (address + bytes > this.bytes) return false;
+    return address + bytes <= HOLE_START || address >= HOLE_END;
+  }
+
+  /** A private copy of `bytes` bytes at `address`, or null when any of them is not RAM. */
+  read(address: number, bytes: number): Uint8Array | null {
+    if (!this.contains(address, bytes)) return null;
+    return new Uint8Array(this.view.subarray(address, address + bytes));
+  }
+
+  /** Write `data` at `address`. False, and nothing written, when any byte is not RAM. */
+  write(address: number, data: Uint8Array): boolean {
+    if (!this.contains(address, data.length)) return false;
+    this.view.set(data, address);
+    this.#native.ramWritten(this.#core, address, data.length);
+    return true;
+  }
+
+  readU8(address: number): number | null {
+    return this.contains(address, 1) ? this.view.readUInt8(address) : null;
+  }
+
+  readU16(address: number): number | null {
+    return this.contains(address, 2) ? this.view.readUInt16LE(address) : null;
+  }
+
+  readU32(address: number): number | null {
+    return this.contains(address, 4) ? this.view.readUInt32LE(address) : null;
+  }
+
+  /** As a safe integer; null also when the value does not fit one. */
+  readU64(address: number): number | null {
+    if (!this.contains(address, 8)) return null;
+    const value = this.view.readUInt32LE(address) + this.view.readUInt32LE(address + 4) * 0x100000000;
+    return Number.isSafeInteger(value) ? value : null;
+  }
+
+  writeU16(address: number, value: number): boolean {
+    if (!this.contains(address, 2)) return false;
+    this.view.writeUInt16LE(value & 0xffff, address);
+    this.#native.ramWritten(this.#core, address, 2);
+    return true;
+  }
+
+  writeU32(address: number, value: number): boolean {
+    if (!this.contains(address, 4)) return false;
+    this.view.writeUInt32LE(value >>> 0, address);
+    this.#native.ramWritten(this.#core, address, 4);
+    return true;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Loads the native core, the only file that does. `make -C emulator/native` builds it; the functions are
+ * those of emulator/native/addon.c and addon_state.c, called with a handle first.
+ *
+ *   sources:  emulator/native-addon.ts           -> ../build/native/ft86.node
+ *   compiled: build/js/emulator/native-addon.js  -> ../../native/ft86.node
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { InvariantError } from './errors.js';
+
+/** A core as JavaScript holds it; opaque. */
+export type CoreHandle = { readonly brand: unique symbol };
+
+export interface NativeCore {
+  /** Name, version and hash of the linked CPU engine. */
+  readonly engineVersion: string;
+  create(
+    ramBytes: number,
+    cpuid: Uint32Array,
+    translationBytes: number,
+    countByInstruction: boolean,
+    portIn: (port: number, size: number) => number,
+    portOut: (port: number, size: number, value: number) => void,
+    memoryRead: (address: number, size: number) => number,
+    memoryWrite: (address: number, size: number, value: number) => void,
+  ): CoreHandle;
+  dispose(core: CoreHandle): void;
+  /** Returns a value of `enum core_exit`, throws what a callback threw or the engine's own error. */
+  run(core: CoreHandle, target: number): number;
+  icount(core: CoreHandle): number;
+  setIrqPending(core: CoreHandle, pending: boolean): void;
+  lowerTarget(core: CoreHandle, icount: number): void;
+  requestExit(core: CoreHandle): void;
+  inject(core: CoreHandle, vector: number): boolean;
+  irqWindow(core: CoreHandle): boolean;
+  halted(core: CoreHandle): boolean;
+  setClock(core: CoreHandle, baseIcount: number, baseNs: number, rate: number): void;
+  setA20(core: CoreHandle, on: boolean): void;
+  hashBytes(bytes: Uint8Array): Uint8Array;
+  /** The 50 words of `core_registers` (core.h). */
+  getRegisters(core: CoreHandle): Uint32Array;
+  setRegisters(core: CoreHandle, words: Uint32Array): void;
+  reset(core: CoreHandle): void;
+  saveState(core: CoreHandle): Uint8Array;
+  /** Undefined when restored, else what is wrong and at which byte. */
+  restoreState(core: CoreHandle, bytes: Uint8Array): [code: string, offset: number] | undefined;
+  ramView(core: CoreHandle): Buffer;
+  ramWritten(core: CoreHandle, address: number, bytes: number): void;
+  ramDigest(core: CoreHandle): Uint8Array;
+  collectDirty(core: CoreHandle, consumer: number): Uint32Array;
+  flushTranslations(core: CoreHandle): void;
+  flushTlb(core: CoreHandle): void;
+  stats(core: CoreHandle): Record<string, number>;
+}
+
+function load(): NativeCore {
+  const places = ['../build/native/ft86.node', '../../native/ft86.node'];
+  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const path = paths.find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new InvariantError('the native core is not built: run make');
+  return createRequire(import.meta.url)(path) as NativeCore;
+}
+
+export const nativeCore: NativeCore = load();

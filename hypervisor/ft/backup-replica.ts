@@ -1,0 +1,244 @@
+/**
+ * A replica that follows a log: it runs its guest to each entry's icount and lets the entry happen there.
+ * Its own outputs are compared with the primary's output entries and dropped.
+ *
+ *   frame -> receive() -> entries -> step(): Machine.run(entry.at) -> Machine.apply / compare
+ *
+ * Invariants: it never executes past the newest entry it holds; an interrupt that the guest could take
+ * without an entry for it, a vector, an output or a digest that differs is a DivergenceError at once.
+ * Source: Scales et al. 2010, sections 2.1 and 2.2.
+ */
+import { crc32 } from 'node:zlib';
+import type { Output } from '../../devices/environment.js';
+import { assert, DivergenceError } from '../../emulator/errors.js';
+import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
+import { decodeFrame, type DecodedFrame } from '../log/frame.js';
+import type { Machine } from '../machine/machine.js';
+import { diskRequestCrc } from './output-crc.js';
+
+/** starved: every entry held is done; running: more to do; ended: the log's stop entry was reached. */
+export type BackupStepResult = 'starved' | 'running' | 'ended';
+
+export interface BackupOptions {
+  readonly machine: Machine;
+  /** Sequence number that the first frame must begin with. */
+  readonly firstSeq: number;
+  /** Position of the next console byte in the guest's console stream. */
+  readonly consoleOffset: number;
+  /** Called for each frame received (accounting). */
+  readonly onFrame?: (frame: DecodedFrame) => void;
+  /** Called at a control entry of op snapshot. */
+  readonly onSnapshot?: (name: string) => void;
+}
+
+interface Produced {
+  readonly channel: OutputChannel;
+  readonly at: number;
+  readonly bytes: number;
+  readonly crc: number;
+}
+
+interface Received {
+  readonly entry: Entry;
+  readonly seq: number;
+}
+
+/** Console bytes kept for a take-over at most; the primary reports what left well before that. */
+const CONSOLE_KEPT_MAX = 16 * 1024 * 1024;
+
+export class BackupReplica {
+  readonly machine: Machine;
+  readonly #options: BackupOptions;
+  #queue: Received[] = [];
+  #head = 0;
+  #nextSeq: number;
+  /** icount of the newest entry received. */
+  #newestAt: number;
+  #executedSeq: number;
+  #produced: Produced[] = [];
+  /** Console bytes the guest wrote that no console entry has covered yet. */
+  #uncovered: number[] = [];
+  /** Console bytes covered by entries but not known to have left, from #keptOffset on. */
+  #kept: number[] = [];
+  #keptOffset: number;
+  #comparedIcount: number | null = null;
+  #comparedDigest: string | null = null;
+  #end: { readonly reason: StopReason; readonly exitCode: number } | null = null;
+
+  constructor(options: BackupOptions) {
+    this.machine = options.machine;
+    this.#options = options;
+    this.#nextSeq = options.firstSeq;
+    this.#newestAt = options.machine.icount;
+    this.#executedSeq = options.firstSeq - 1;
+    this.#keptOffset = options.consoleOffset;
+    this.machine.setSink((output, at) => {
+      this.#output(output, at);
+    });
+  }
+
+  /** Newest sequence number received. */
+  get receivedSeq(): number {
+    return this.#nextSeq - 1;
+  }
+  /** Newest sequence number executed. */
+  get executedSeq(): number {
+    return this.#executedSeq;
+  }
+  get end(): { readonly reason: StopReason; readonly exitCode: number } | null {
+    return this.#end;
+  }
+  /** The last icount at which both replicas' digests were equal, or null. */
+  get comparedIcount(): number | null {
+    return this.#comparedIcount;
+  }
+  get comparedDigest(): string | null {
+    return this.#comparedDigest;
+  }
+
+  /** Take over a whole frame or nothing. @throws DecodeError when it is damaged or out of sequence */
+  receive(frame: Uint8Array): void {
+    const decoded = decodeFrame(frame, { seq: this.#nextSeq, at: this.#newestAt });
+    this.#options.onFrame?.(decoded);
+    for (const entry of decoded.entries) {
+      this.#newestAt = entry.at;
+      this.#queue.push({ entry, seq: this.#nextSeq++ });
+    }
+  }
+
+  /** Execute up to `instructionsMax` instructions. @throws DivergenceError */
+  step(instructionsMax: number): BackupStepResult {
+    const limit = this.machine.icount + instructionsMax;
+    for (;;) {
+      if (this.#end !== null) return 'ended';
+      const next = this.#queue[this.#head];
+      if (next === undefined) return 'starved';
+      if (!this.#runTo(next, limit)) return 'running';
+      this.#dequeue();
+      this.#perform(next);
+      this.#executedSeq = next.seq;
+    }
+  }
+
+  /** The primary says that console bytes before `offset` have left. */
+  consoleReleased(offset: number): void {
+    const gone = Math.min(offset - this.#keptOffset, this.#kept.length);
+    if (gone <= 0) return;
+    this.#kept.splice(0, gone);
+    this.#keptOffset += gone;
+  }
+
+  /**
+   * Console bytes that may not have left yet, and their offset: to be written again at a take-over (the collector
+   * drops repeats). Bytes without an entry are included: at the drained end of the log they are output of the
+   * live replica.
+   */
+  takeConsole(): { readonly offset: number; readonly bytes: Uint8Array } {
+    const bytes = Uint8Array.from([...this.#kept, ...this.#uncovered]);
+    const taken = { offset: this.#keptOffset, bytes };
+    this.#keptOffset += bytes.length;
+    this.#kept = [];
+    this.#uncovered = [];
+    return taken;
+  }
+
+  // --- executing ---
+
+  /** True when the machine is at the entry's icount with all deadlines done; false when the budget is used up. */
+  #runTo(next: Received, limit: number): boolean {
+    const { entry, seq } = next;
+    for (;;) {
+      const exit = this.machine.run(Math.min(entry.at, limit));
+      const icount = this.machine.icount;
+      if (icount === entry.at && exit !== 'output') {
+        if (exit === 'irq-window') this.#checkWindow(next);
+        return true;
+      }
+      if (exit === 'limit') return false;
+      if (exit === 'output') continue;
+      throw new DivergenceError(seq, icount, 'the guest', `running until icount ${entry.at} (${entry.kind})`, exit);
+    }
+  }
+
+  /** A window is open at this icount: one of the entries here must be the interrupt, unless more of the log is to come. */
+  #checkWindow(next: Received): void {
+    for (let i = this.#head; i < this.#queue.length; i++) {
+      const { entry } = this.#queue[i] as Received;
+      if (entry.kind === 'interrupt' || (entry.kind === 'control' && entry.control.op === 'stop')) return;
+      if (entry.at > next.entry.at) {
+        throw new DivergenceError(next.seq, next.entry.at, 'interrupt', 'none here', 'the guest can take one');
+      }
+    }
+  }
+
+  #perform({ entry, seq }: Received): void {
+    switch (entry.kind) {
+      case 'output':
+        this.#compareOutput(entry, seq);
+        return;
+      case 'digest':
+        this.#compareDigest(entry.digest, entry.at, seq);
+        return;
+      case 'control':
+        if (entry.control.op === 'stop') this.#end = entry.control;
+        if (entry.control.op === 'snapshot') this.#options.onSnapshot?.(entry.control.name);
+        return;
+      case 'mark':
+        return;
+      default:
+        try {
+          this.machine.apply(entry);
+        } catch (error) {
+          if (!(error instanceof DivergenceError)) throw error;
+          throw new DivergenceError(seq, entry.at, `${entry.kind} entry`, 'the same as on the primary', error.message);
+        }
+    }
+  }
+
+  #compareOutput(entry: Extract<Entry, { kind: 'output' }>, seq: number): void {
+    const produced = entry.channel === 'console' ? this.#coverConsole(entry.bytes) : this.#produced.shift();
+    const expected = `${entry.channel} of ${entry.bytes} bytes, crc ${entry.crc.toString(16)}`;
+    if (produced === undefined) throw new DivergenceError(seq, entry.at, 'output', expected, 'none');
+    const same = produced.channel === entry.channel && produced.bytes === entry.bytes && produced.crc === entry.crc;
+    const rightTime = entry.channel === 'console' || produced.at === entry.at;
+    if (same && rightTime) return;
+    const actual = `${produced.channel} of ${produced.bytes} bytes, crc ${produced.crc.toString(16)} at ${produced.at}`;
+    throw new DivergenceError(seq, entry.at, 'output', expected, actual);
+  }
+
+  #coverConsole(bytes: number): Produced | undefined {
+    if (this.#uncovered.length < bytes) return undefined;
+    const covered = this.#uncovered.splice(0, bytes);
+    this.#kept.push(...covered);
+    assert(this.#kept.length <= CONSOLE_KEPT_MAX, 'the primary never reports released console bytes');
+    return { channel: 'console', at: this.machine.icount, bytes, crc: crc32(Uint8Array.from(covered)) };
+  }
+
+  #compareDigest(digest: string, at: number, seq: number): void {
+    const own = this.machine.digest();
+    if (own !== digest) throw new DivergenceError(seq, at, 'state digest', digest, own);
+    this.#comparedIcount = at;
+    this.#comparedDigest = digest;
+  }
+
+  #dequeue(): void {
+    this.#head++;
+    if (this.#head < 4096) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+
+  #output(output: Output, at: number): void {
+    switch (output.kind) {
+      case 'console':
+        this.#uncovered.push(output.byte);
+        return;
+      case 'packet':
+        this.#produced.push({ channel: 'packet', at, bytes: output.data.length, crc: crc32(output.data) });
+        return;
+      case 'disk':
+        if (output.request.op !== 'write') return;
+        this.#produced.push({ channel: 'disk', at, bytes: output.request.bytes, crc: diskRequestCrc(output.request) });
+    }
+  }
+}

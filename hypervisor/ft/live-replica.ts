@@ -1,0 +1,322 @@
+/**
+ * A replica that is live: it takes inputs from the world, runs the guest in slices and records every
+ * non-deterministic event.
+ *
+ *   IN   input() -> inbox -> step(): Recorder.append(at = icount) -> Machine.apply
+ *   OUT  guest -> Machine -> Recorder: output entry -> OutputGate -> LiveHost
+ *
+ * The same class serves a primary (frames go to a backup), a recording (frames go to a file) and a machine
+ * alone (no log). Sans-io: host time is passed in, in ns.
+ */
+import type { DiskCompletion, Output } from '../../devices/environment.js';
+import { assert } from '../../emulator/errors.js';
+import type { Control, Entry, StopReason } from '../log/entry.js';
+import type { FrameWriter } from '../log/frame.js';
+import type { Machine, MachineExit } from '../machine/machine.js';
+import type { ClockPolicy } from './clock-policy.js';
+import { DiskQueue } from './disk-queue.js';
+import type { OutputGate } from './output-gate.js';
+import { Recorder, type LiveHost } from './recorder.js';
+import { SliceSize } from './slice-size.js';
+
+/** Something that reaches the guest from outside. */
+export type Input =
+  | { readonly kind: 'packet'; readonly nic: number; readonly data: Uint8Array }
+  | { readonly kind: 'disk'; readonly completion: DiskCompletion }
+  | { readonly kind: 'serial'; readonly data: Uint8Array }
+  | { readonly kind: 'control'; readonly control: Control };
+
+/** running: step again soon; idle: nothing to do before `untilNs` (host time) or an input; stopped: the run is over. */
+export type LiveStep =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'idle'; readonly untilNs: number | null }
+  | { readonly kind: 'stopped' };
+
+export interface LiveOptions {
+  readonly machine: Machine;
+  readonly clock: ClockPolicy;
+  readonly gate: OutputGate;
+  readonly host: LiveHost;
+  readonly writer: FrameWriter;
+  /** Stop with reason `until` at this icount. */
+  readonly until: number;
+  /** Host time between digests, in ns; Infinity: only at the end. */
+  readonly digestNs: number;
+  /** Called once, between two instructions, when icount reaches `icount`. */
+  readonly breakAt?: { readonly icount: number; readonly reached: () => void };
+  /** Called when a control entry of op snapshot is reached. */
+  readonly onSnapshot: (name: string) => void;
+  /** Position of the next console byte in the guest's console stream. */
+  readonly consoleOffset: number;
+}
+
+export interface RunEnd {
+  readonly reason: StopReason;
+  readonly exitCode: number;
+  readonly digest: string;
+}
+
+/** A backup hears at least this often how far it may run. */
+const MARK_NS = 10_000_000;
+/** Interrupts taken before a slice ends in any case (a guest may storm without retiring instructions). */
+const INTERRUPTS_PER_SLICE_MAX = 10_000;
+const RUNNING: LiveStep = { kind: 'running' };
+const STOPPED: LiveStep = { kind: 'stopped' };
+const WAIT_FOR_INPUT: LiveStep = { kind: 'idle', untilNs: null };
+
+export class LiveReplica {
+  readonly machine: Machine;
+  readonly recorder: Recorder;
+  readonly #options: LiveOptions;
+  readonly #disks: DiskQueue;
+  readonly #slice = new SliceSize();
+  #inbox: Input[] = [];
+  #nowNs = 0;
+  #started = false;
+  #lastDigestNs = 0;
+  #broken = false;
+  #end: RunEnd | null = null;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    this.machine = options.machine;
+    this.recorder = new Recorder(options.host, options.writer, options.gate, options.consoleOffset);
+    this.#disks = new DiskQueue(options.machine.config.clock);
+    this.machine.setSink((output, at) => {
+      this.#output(output, at);
+    });
+  }
+
+  /** How the run ended, or null. */
+  get end(): RunEnd | null {
+    return this.#end;
+  }
+  get gate(): OutputGate {
+    return this.recorder.gate;
+  }
+
+  /** Give the guest an input; it lands at the next step's icount. */
+  input(input: Input): void {
+    this.#inbox.push(input);
+  }
+
+  /** Go live with requests that another replica had pending: submit them again. They are idempotent. */
+  reissueDiskRequests(): number {
+    const pending = this.machine.board.pendingRequests();
+    for (const request of pending) {
+      this.#disks.submitted(request, this.machine.nowNs());
+      this.#options.host.submitDisk(request);
+    }
+    return pending.length;
+  }
+
+  /** Run one slice at host time `nowNs`. */
+  step(nowNs: number): LiveStep {
+    if (this.#end !== null) return STOPPED;
+    this.#tick(nowNs);
+    this.#applyInbox();
+    const step = this.#advance();
+    this.#periodic();
+    this.recorder.flush(this.machine.icount);
+    return step;
+  }
+
+  /** End the run at the present icount, as an input of the monitors would. */
+  stop(reason: StopReason, exitCode: number): void {
+    if (this.#end !== null) return;
+    const at = this.machine.icount;
+    const digest = this.machine.digest();
+    this.recorder.append({ kind: 'digest', at, digest });
+    this.recorder.append({ kind: 'control', at, control: { op: 'stop', reason, exitCode } });
+    this.#end = { reason, exitCode, digest };
+    this.recorder.flush(at);
+  }
+
+  // --- one step ---
+
+  #tick(nowNs: number): void {
+    this.#nowNs = nowNs;
+    this.recorder.tick(nowNs);
+    this.#slice.begin(nowNs, this.machine.icount);
+    if (this.#started) return;
+    this.#started = true;
+    this.#lastDigestNs = nowNs;
+    this.#options.clock.start(nowNs, this.machine.nowNs());
+  }
+
+  #applyInbox(): void {
+    if (this.#inbox.length > 0) this.#catchUpIdle();
+    const inputs = this.#inbox;
+    this.#inbox = [];
+    for (const input of inputs) {
+      if (this.#end !== null) return;
+      this.#applyInput(input);
+    }
+    this.#applyDueDisk();
+  }
+
+  #advance(): LiveStep {
+    if (this.#end !== null) return STOPPED;
+    // The order of events at this icount must not depend on when the host finished.
+    if (this.#disks.hostIsLate(this.machine.nowNs())) return WAIT_FOR_INPUT;
+    return this.#afterSlice(this.#runSlice());
+  }
+
+  #applyInput(input: Input): void {
+    const at = this.machine.icount;
+    switch (input.kind) {
+      case 'packet':
+        this.#appendAndApply({ kind: 'packet', at, nic: input.nic, data: input.data });
+        return;
+      case 'disk':
+        for (const completion of this.#disks.completed(input.completion)) this.#applyDisk(completion);
+        return;
+      case 'serial':
+        this.#appendAndApply({ kind: 'serial', at, data: input.data });
+        return;
+      case 'control':
+        this.#applyControl(input.control);
+    }
+  }
+
+  #applyControl(control: Control): void {
+    if (control.op === 'stop') {
+      this.stop(control.reason, control.exitCode);
+      return;
+    }
+    this.recorder.append({ kind: 'control', at: this.machine.icount, control });
+    if (control.op === 'snapshot') this.#options.onSnapshot(control.name);
+  }
+
+  #applyDisk(completion: DiskCompletion): void {
+    const { drive, tag, status, data } = completion;
+    this.#appendAndApply({ kind: 'disk', at: this.machine.icount, drive, tag, status, data });
+  }
+
+  /** Under the icount clock, completions whose fixed guest time has come. */
+  #applyDueDisk(): void {
+    for (const completion of this.#disks.due(this.machine.nowNs())) this.#applyDisk(completion);
+  }
+
+  /** The guest slept until now: let guest time reach the host's before an input lands. */
+  #catchUpIdle(): void {
+    if (this.#options.clock.mode !== 'host' || !this.machine.vcpu.halted) return;
+    const now = this.machine.nowNs();
+    const wanted = Math.min(this.#options.clock.wanted(this.#nowNs), this.machine.nextDeadlineNs ?? Infinity);
+    if (wanted > now) this.#appendAndApply(this.#clockEntry(wanted - now, null));
+  }
+
+  #runSlice(): MachineExit {
+    const breakAt = this.#broken ? Infinity : (this.#options.breakAt?.icount ?? Infinity);
+    const limit = Math.min(
+      this.machine.icount + this.#slice.instructions,
+      this.#options.until,
+      this.#diskLimit(),
+      breakAt,
+    );
+    for (let taken = 0; ; taken++) {
+      const exit = this.machine.run(limit);
+      if (exit !== 'irq-window' || taken === INTERRUPTS_PER_SLICE_MAX) return exit;
+      const vector = this.machine.pendingVector;
+      assert(vector !== null, 'an interrupt is pending without a vector');
+      this.#appendAndApply({ kind: 'interrupt', at: this.machine.icount, vector });
+    }
+  }
+
+  #diskLimit(): number {
+    const dueNs = this.#disks.nextDueNs();
+    return dueNs === null ? Infinity : this.machine.clock.icountAt(dueNs);
+  }
+
+  #afterSlice(exit: MachineExit): LiveStep {
+    if (!this.#broken && this.machine.icount >= (this.#options.breakAt?.icount ?? Infinity)) {
+      this.#broken = true;
+      this.#options.breakAt?.reached();
+    }
+    const request = this.machine.stopRequest;
+    if (request !== null) {
+      this.stop(request.reason, request.code);
+      return STOPPED;
+    }
+    if (exit === 'halted') return this.#halted();
+    if (this.machine.icount >= this.#options.until) {
+      this.stop('until', 0);
+      return STOPPED;
+    }
+    const { clock } = this.#options;
+    const rate = clock.busy(this.#nowNs, this.machine.icount, this.machine.nowNs(), this.machine.clock.rate);
+    if (rate !== null) this.#appendAndApply(this.#clockEntry(0, rate));
+    return RUNNING;
+  }
+
+  #halted(): LiveStep {
+    if (this.machine.dead) {
+      this.stop('halted', 0);
+      return STOPPED;
+    }
+    this.#options.clock.interrupted();
+    this.#slice.interrupted();
+    if (this.#inbox.length > 0) return RUNNING;
+    return this.#options.clock.mode === 'icount' ? this.#sleepByIcount() : this.#sleepByHost();
+  }
+
+  /** No host time: idle time is added at once, up to the next deadline or disk completion. */
+  #sleepByIcount(): LiveStep {
+    const deadlineNs = this.machine.nextDeadlineNs;
+    const diskNs = this.#disks.nextDueNs();
+    if (diskNs !== null && (deadlineNs === null || diskNs < deadlineNs)) {
+      const now = this.machine.nowNs();
+      if (diskNs > now) this.#appendAndApply(this.#clockEntry(diskNs - now, null));
+      return RUNNING;
+    }
+    if (deadlineNs === null) return WAIT_FOR_INPUT;
+    this.#appendAndApply(this.#clockEntry('deadline', null));
+    return RUNNING;
+  }
+
+  #sleepByHost(): LiveStep {
+    const deadlineNs = this.machine.nextDeadlineNs;
+    if (deadlineNs === null) return WAIT_FOR_INPUT;
+    const dueNs = this.#options.clock.hostTimeOf(deadlineNs);
+    if (dueNs > this.#nowNs) return { kind: 'idle', untilNs: dueNs };
+    this.#appendAndApply(this.#clockEntry('deadline', null));
+    return RUNNING;
+  }
+
+  #periodic(): void {
+    if (this.#end !== null) return;
+    const { recorder } = this;
+    const at = this.machine.icount;
+    if (this.#nowNs - this.#lastDigestNs >= this.#options.digestNs) {
+      this.#lastDigestNs = this.#nowNs;
+      if (recorder.logging) recorder.append({ kind: 'digest', at, digest: this.machine.digest() });
+    }
+    const silentNs = this.#nowNs - recorder.lastFrameNs;
+    if (recorder.logging && at > recorder.lastEntryIcount && silentNs >= MARK_NS) recorder.append({ kind: 'mark', at });
+  }
+
+  // --- outputs ---
+
+  #output(output: Output, at: number): void {
+    switch (output.kind) {
+      case 'console':
+        this.recorder.consoleByte(output.byte);
+        return;
+      case 'packet':
+        this.recorder.packet(output.nic, output.data, at);
+        return;
+      case 'disk':
+        this.#disks.submitted(output.request, this.machine.nowNs());
+        this.recorder.diskRequest(output.request, at);
+    }
+  }
+
+  #clockEntry(skipNs: number | 'deadline', rate: number | null): Entry {
+    return { kind: 'clock', at: this.machine.icount, skipNs, rate };
+  }
+
+  #appendAndApply(entry: Entry): void {
+    this.recorder.append(entry);
+    this.machine.apply(entry);
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The recording side of a live replica: log entries in, frames out; outputs held until their entry is acknowledged.
+ *
+ *   append(entry) ............ FrameWriter -> flush() -> LiveHost.frame
+ *   output(output, at) -> output entry -> OutputGate.hold -> (acknowledged) -> LiveHost
+ *
+ * Invariants: console bytes are covered by a console entry before any other entry; all entries of one instruction
+ * are in one frame, because frames are cut only between runs.
+ */
+import { crc32 } from 'node:zlib';
+import type { DiskRequest } from '../../devices/environment.js';
+import type { Entry, OutputChannel } from '../log/entry.js';
+import type { FrameWriter } from '../log/frame.js';
+import { diskRequestCrc } from './output-crc.js';
+import type { OutputGate } from './output-gate.js';
+
+/** What a live replica makes happen outside. All calls return at once. */
+export interface LiveHost {
+  submitDisk(request: DiskRequest): void;
+  sendPacket(nic: number, data: Uint8Array): void;
+  /** Console bytes; `offset` is the position of the first in the guest's whole console stream. */
+  console(offset: number, bytes: Uint8Array): void;
+  /** A frame of log entries for the backup and the recording. `lastSeq` is its newest entry. */
+  frame(bytes: Uint8Array, lastSeq: number): void;
+}
+
+export class Recorder {
+  readonly gate: OutputGate;
+  readonly #host: LiveHost;
+  readonly #writer: FrameWriter;
+  #logging = false;
+  #console: number[] = [];
+  #consoleOffset: number;
+  #nowNs = 0;
+  #lastFrameNs = 0;
+  #lastEntryIcount = -1;
+  #lastSeq: number;
+
+  constructor(host: LiveHost, writer: FrameWriter, gate: OutputGate, consoleOffset: number) {
+    this.#host = host;
+    this.#writer = writer;
+    this.gate = gate;
+    this.#consoleOffset = consoleOffset;
+    this.#lastSeq = writer.nextSeq - 1;
+  }
+
+  get logging(): boolean {
+    return this.#logging;
+  }
+  /** Sequence number of the newest entry. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+  /** Position of the next console byte in the guest's console stream. */
+  get consoleOffset(): number {
+    return this.#consoleOffset + this.#console.length;
+  }
+  /** icount of the newest entry, -1 when there is none. */
+  get lastEntryIcount(): number {
+    return this.#lastEntryIcount;
+  }
+  /** Host time of the newest frame. */
+  get lastFrameNs(): number {
+    return this.#lastFrameNs;
+  }
+
+  /** Record from now on (a backup or a recording listens), or stop recording. */
+  setLogging(on: boolean): void {
+    this.#logging = on;
+  }
+
+  /** The host's time, for how long outputs are held. */
+  tick(nowNs: number): void {
+    this.#nowNs = nowNs;
+  }
+
+  /** Write an entry down. Returns its sequence number. */
+  append(entry: Entry): number {
+    if (entry.kind !== 'output' || entry.channel !== 'console') this.#flushConsole(entry.at);
+    if (!this.#logging) return this.#lastSeq;
+    if (!this.#writer.hasRoom(entry)) this.#sendFrame();
+    this.#lastEntryIcount = entry.at;
+    this.#lastSeq = this.#writer.append(entry);
+    return this.#lastSeq;
+  }
+
+  /** Cut a frame of what was recorded since the last one and hand it over. Only between runs. */
+  flush(icount: number): void {
+    this.#flushConsole(icount);
+    this.#sendFrame();
+  }
+
+  consoleByte(byte: number): void {
+    this.#console.push(byte);
+  }
+
+  packet(nic: number, data: Uint8Array, at: number): void {
+    this.#hold('packet', at, data.length, crc32(data), () => {
+      this.#host.sendPacket(nic, data);
+    });
+  }
+
+  diskRequest(request: DiskRequest, at: number): void {
+    if (request.op !== 'write') {
+      this.#host.submitDisk(request);
+      return;
+    }
+    this.#hold('disk', at, request.bytes, diskRequestCrc(request), () => {
+      this.#host.submitDisk(request);
+    });
+  }
+
+  #flushConsole(at: number): void {
+    if (this.#console.length === 0) return;
+    const bytes = Uint8Array.from(this.#console);
+    const offset = this.#consoleOffset;
+    this.#console = [];
+    this.#consoleOffset += bytes.length;
+    this.#hold('console', at, bytes.length, crc32(bytes), () => {
+      this.#host.console(offset, bytes);
+    });
+  }
+
+  #hold(channel: OutputChannel, at: number, bytes: number, crc: number, release: () => void): void {
+    const seq = this.append({ kind: 'output', at, channel, bytes, crc });
+    this.gate.hold(seq, this.#nowNs / 1e6, release);
+  }
+
+  #sendFrame(): void {
+    const frame = this.#logging ? this.#writer.flush() : null;
+    if (frame === null) return;
+    this.#lastFrameNs = this.#nowNs;
+    this.#host.frame(frame, this.#lastSeq);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * How many instructions a slice should have so that it takes about 2 ms of host time. It adapts to the speed
+ * seen; where slices are cut has no effect on the guest.
+ */
+
+/** Host time that a slice should take. */
+const SLICE_NS = 2_000_000;
+const INSTRUCTIONS_MIN = 20_000;
+const INSTRUCTIONS_MAX = 50_000_000;
+const INSTRUCTIONS_FIRST = 1_000_000;
+
+export class SliceSize {
+  #instructions = INSTRUCTIONS_FIRST;
+  #start: { readonly ns: number; readonly icount: number } | null = null;
+
+  get instructions(): number {
+    return this.#instructions;
+  }
+
+  /** A slice begins at host time `nowNs`; the one before it ended at `icount`. */
+  begin(nowNs: number, icount: number): void {
+    const start = this.#start;
+    this.#start = { ns: nowNs, icount };
+    if (start === null || nowNs <= start.ns) return;
+    const done = icount - start.icount;
+    if (done < this.#instructions / 2) return;
+    const wanted = (done * SLICE_NS) / (nowNs - start.ns);
+    const next = Math.min(this.#instructions * 1.5, Math.max(this.#instructions * 0.6, wanted));
+    this.#instructions = Math.round(Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, next)));
+  }
+
+  /** The guest slept: the time since the last begin() says nothing about its speed. */
+  interrupted(): void {
+    this.#start = null;
+  }
+}

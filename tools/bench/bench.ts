@@ -1,0 +1,160 @@
+/**
+ * `make bench`: speed and memory as ratios from one interleaved run.
+ *
+ * Each round runs every configuration once, one after the other; the figures shown are medians over the rounds, and
+ * ratios are taken within a round before the median, so that a machine that slows down slows both sides.
+ *
+ *   node build/js/tools/bench/bench.js [--rounds N] [--json] [--quick]
+ */
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { projectRoot } from '../images/manifest.js';
+import { qemuModes, run, runFt86, runQemu, withScratch, type Figures } from './measure.js';
+
+interface Configuration {
+  readonly name: string;
+  /** The configuration whose speed is 1 in this row's ratio. */
+  readonly base: string;
+  readonly measure: () => Figures;
+}
+
+interface Row extends Figures {
+  readonly name: string;
+  readonly base: string;
+  /** Speed as a multiple of the base's. */
+  readonly ratio: number;
+}
+
+const CPU_LOOPS = { quick: 5_000_000, full: 30_000_000 };
+const TIMER_INSTRUCTIONS = { quick: 300_000_000, full: 2_000_000_000 };
+
+function configurations(size: 'quick' | 'full'): Configuration[] {
+  const cpuAppend = `n=${CPU_LOOPS[size]}`;
+  const until = String(TIMER_INSTRUCTIONS[size]);
+  return [
+    { name: 'core, counting off', base: 'core, counting off', measure: () => core('speed_uncounted') },
+    { name: 'core', base: 'core, counting off', measure: () => core('speed') },
+    {
+      name: 'boot bench-cpu',
+      base: 'core, counting off',
+      measure: () => boot(['bench-cpu', '--append', cpuAppend, '--serial', 'none']),
+    },
+    {
+      name: 'boot bench-timer',
+      base: 'boot bench-timer',
+      measure: () => boot(['bench-timer', '--until', until, '--serial', 'none']),
+    },
+    { name: 'pair bench-timer', base: 'boot bench-timer', measure: () => pair(['bench-timer', '--until', until]) },
+    ...qemuModes().map((mode) => ({
+      name: `${mode.name} bench-cpu`,
+      base: 'boot bench-cpu',
+      measure: () => withScratch((scratch) => qemuCpu(cpuAppend, mode.args(scratch))),
+    })),
+  ];
+}
+
+/** The native core's own loop, without Node. Prints `MIPS ...`. */
+function core(program: string): Figures {
+  const { stdout, stderr } = run(join(projectRoot(), 'build/native', program), []);
+  const mips = Number(/([0-9.]+) MIPS/.exec(stdout + stderr)?.[1]);
+  return { mips };
+}
+
+function boot(args: readonly string[]): Figures {
+  const result = runFt86(['boot', ...args]);
+  return {
+    mips: result['mips'] as number,
+    seconds: result['seconds'] as number,
+    residentBytes: result['residentBytes'] as number,
+  };
+}
+
+function pair(args: readonly string[]): Figures {
+  const result = runFt86(['pair', ...args]);
+  const primary = result['primary'] as { mips: number; seconds: number; residentBytes: number };
+  const backup = result['backup'] as { lagMsP99: number };
+  const log = result['log'] as { bytesPerInterrupt: number };
+  return { ...primary, lagMsP99: backup.lagMsP99, bytesPerInterrupt: log.bytesPerInterrupt };
+}
+
+/** QEMU's own start-up is taken off by running the loop once for nothing. */
+function qemuCpu(append: string, mode: readonly string[]): Figures {
+  const startup = runQemu('bench-cpu', 'n=1', mode).seconds ?? 0;
+  const seconds = (runQemu('bench-cpu', append, mode).seconds ?? 0) - startup;
+  const instructions = runFt86(['boot', 'bench-cpu', '--append', append, '--serial', 'none'])['icount'] as number;
+  return { seconds, mips: instructions / seconds / 1e6 };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+/** Run `rounds` rounds and sum each configuration up. */
+function bench(list: readonly Configuration[], rounds: number): Row[] {
+  const seen = new Map<string, Figures[]>(list.map(({ name }) => [name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const { name, measure } of list) {
+      process.stderr.write(`round ${round} of ${rounds}: ${name}\n`);
+      seen.get(name)?.push(measure());
+    }
+  }
+  return list.map(({ name, base }) => {
+    const own = seen.get(name) ?? [];
+    const bases = seen.get(base) ?? [];
+    const field = (key: keyof Figures): Figures => {
+      const values = own.map((figures) => figures[key]).filter((value) => value !== undefined);
+      return values.length === 0 ? {} : { [key]: median(values) };
+    };
+    const ratio = median(own.map((figures, i) => (figures.mips ?? NaN) / (bases[i]?.mips ?? NaN)));
+    return {
+      name,
+      base,
+      ratio,
+      ...field('mips'),
+      ...field('residentBytes'),
+      ...field('bytesPerInterrupt'),
+      ...field('lagMsP99'),
+    };
+  });
+}
+
+function render(rows: readonly Row[]): string {
+  const table = new Table({
+    head: ['configuration', 'MIPS', 'speed', 'of', 'resident MB', 'log bytes/interrupt', 'lag p99 ms'],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows) {
+    const memory = row.residentBytes === undefined ? '' : (row.residentBytes / 1e6).toFixed(0);
+    const bytes = row.bytesPerInterrupt?.toFixed(2) ?? '';
+    table.push([
+      row.name,
+      row.mips?.toFixed(0) ?? '',
+      row.ratio.toFixed(2),
+      row.base,
+      memory,
+      bytes,
+      row.lagMsP99?.toFixed(1) ?? '',
+    ]);
+  }
+  return table.toString();
+}
+
+const args = await yargs(hideBin(process.argv))
+  .option('rounds', { type: 'number', default: 3, describe: 'rounds; figures are medians over them' })
+  .option('quick', {
+    type: 'boolean',
+    default: false,
+    describe: 'small loads: shows that it works, not how fast it is',
+  })
+  .option('json', { type: 'boolean', default: false, describe: 'print one JSON object on stdout' })
+  .strict()
+  .parseAsync();
+const rows = bench(configurations(args.quick ? 'quick' : 'full'), args.rounds);
+if (args.json)
+  process.stdout.write(
+    `${JSON.stringify({ version: 1, machine: process.arch, rounds: args.rounds, rows }, null, 2)}\n`,
+  );
+else process.stdout.write(`${render(rows)}\n`);

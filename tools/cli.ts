@@ -1,0 +1,79 @@
+/**
+ * The `ft86` command. Each command is a file in commands/; errors are caught here, once, and become one line and an
+ * exit status.
+ */
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { ConfigError, DecodeError, DivergenceError } from '../emulator/errors.js';
+import { backupCommand } from './commands/backup.js';
+import { bandwidthCommand } from './commands/bandwidth.js';
+import { bootCommand } from './commands/boot.js';
+import { snapshotCommand, statusCommand, stopCommand } from './commands/control.js';
+import { demoCommand } from './commands/demo.js';
+import { diffCommand } from './commands/diff.js';
+import { imagesCommand } from './commands/images.js';
+import { keygenCommand } from './commands/keygen.js';
+import { logCommand } from './commands/log.js';
+import { pairCommand } from './commands/pair.js';
+import { primaryCommand } from './commands/primary.js';
+import { switchCommand } from './commands/switch.js';
+import { FT86_VERSION } from './version.js';
+
+/** 0 orderly · 1 the guest failed · 2 the user's mistake · 3 divergence · 4 a replica or server failed */
+function exitStatusOf(error: unknown): number {
+  if (error instanceof ConfigError || error instanceof DecodeError || isUsage(error)) return 2;
+  return error instanceof DivergenceError ? 3 : 4;
+}
+
+/** yargs reports its own errors as plain ones named YError. */
+function isUsage(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'YError' || error instanceof UsageError);
+}
+
+class UsageError extends Error {}
+
+function causes(error: Error): string {
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}
+
+function report(error: unknown): void {
+  const expected = exitStatusOf(error) !== 4 || (error instanceof Error && error.name === 'ReplicaError');
+  if (error instanceof Error)
+    process.stderr.write(`ft86: ${expected ? causes(error) : (error.stack ?? error.message)}\n`);
+  else process.stderr.write(`ft86: ${String(error)}\n`);
+  process.exitCode = exitStatusOf(error);
+}
+
+const parser = yargs(hideBin(process.argv))
+  .scriptName('ft86')
+  .usage('$0 COMMAND\n\nAn x86 PC that survives the death of the machine it runs on.')
+  .version(FT86_VERSION)
+  .command(bootCommand)
+  .command(pairCommand)
+  .command(demoCommand)
+  .command(primaryCommand)
+  .command(backupCommand)
+  .command(switchCommand)
+  .command(diffCommand)
+  .command(bandwidthCommand)
+  .command(logCommand)
+  .command(statusCommand)
+  .command(snapshotCommand)
+  .command(stopCommand)
+  .command(imagesCommand)
+  .command(keygenCommand)
+  .demandCommand(1, 'a command is needed; `ft86 --help` lists them')
+  .strict()
+  .parserConfiguration({ 'duplicate-arguments-array': false, 'greedy-arrays': false })
+  .wrap(Math.min(120, process.stdout.columns ?? 100))
+  .epilogue('`ft86 COMMAND --help` shows a command’s options and an example.')
+  .help()
+  .fail((message, error) => {
+    throw error ?? new UsageError(message);
+  });
+
+try {
+  await parser.parseAsync();
+} catch (error) {
+  report(error);
+}

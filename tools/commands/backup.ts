@@ -1,0 +1,111 @@
+/** `ft86 backup`: joins a live replica, follows it, goes live when it must. */
+import { join } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { parseDrive, parseNet } from '../replica/machine-options.js';
+import { ParentLink } from '../replica/parent-link.js';
+import { guestExitStatus } from '../replica/result.js';
+import { makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
+import { runBackup } from '../replica/run-backup.js';
+import { openArbiter, openKey } from '../replica/surroundings.js';
+import { optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
+import { describeEvent } from '../pair/narrate.js';
+import { parseCount } from '../key-values.js';
+
+interface BackupArguments {
+  readonly channel: string;
+  readonly drive: readonly string[];
+  readonly net: readonly string[];
+  readonly serial: string;
+  readonly snapshot: string | undefined;
+  readonly arbiter: string | undefined;
+  readonly key: string | undefined;
+  readonly name: string;
+  readonly until: string | undefined;
+  readonly detectMs: string;
+  readonly lagMs: string;
+  readonly digestMs: string;
+  readonly connectMs: string;
+  readonly killAt: string | undefined;
+  readonly runDirectory: string | undefined;
+  readonly json: boolean;
+}
+
+const options = (argv: Argv) =>
+  withReplication(withJson(argv))
+    .option('channel', {
+      type: 'string',
+      demandOption: true,
+      describe: 'the live replica’s address, tcp://HOST:PORT or unix:PATH',
+    })
+    .option('name', { type: 'string', demandOption: true, describe: 'name of the pair, as the live replica has it' })
+    .option('drive', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'the same drives as the live replica: file=PATH',
+    })
+    .option('net', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'where its NICs are plugged in at a take-over: switch=ADDRESS[,mac=MAC]',
+    })
+    .option('arbiter', { type: 'string', describe: 'test-and-set: file:DIR, a directory that both replicas see' })
+    .option('serial', {
+      type: 'string',
+      default: 'stdio',
+      describe: 'the console after a take-over: stdio, none or file:PATH',
+    })
+    .option('until', { type: 'string', describe: 'after a take-over stop at this instruction count' })
+    .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
+    .option('key', { type: 'string', describe: 'key file, the live replica’s' })
+    .option('connect-ms', {
+      type: 'string',
+      default: '10000',
+      describe: 'how long to wait for the live replica to answer',
+    })
+    .example(
+      '$0 backup --name demo --channel tcp://127.0.0.1:8600',
+      'follow the primary called demo',
+    ) as unknown as Argv<BackupArguments>;
+
+export const backupCommand: CommandModule<object, BackupArguments> = {
+  command: 'backup',
+  describe: 'join a live replica, follow it, go live in its place',
+  builder: options,
+  handler: async (args) => {
+    const parent = ParentLink.connect();
+    const report = await runBackup({
+      name: args.name,
+      runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
+      channel: args.channel,
+      drives: args.drive.map(parseDrive),
+      nics: args.net.map(parseNet),
+      serial: args.serial,
+      quiet: args.json,
+      snapshot: args.snapshot,
+      parent,
+      key: openKey(args.key),
+      arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, args.name),
+      ...replicationTimes(args),
+      until: optionalCount('--until', args.until) ?? Infinity,
+      killAt: optionalCount('--kill-at', args.killAt),
+      connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
+      onEvent: (event) => {
+        if (parent !== null) parent.send({ type: 'event', event: { ...event } });
+        else say(describeEvent('backup', event));
+      },
+      onProgress: ({ live, backup }) => {
+        const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;
+        const part = live ?? backup;
+        if (part === null) return;
+        const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
+        parent?.send({ type: 'progress', icount, mips, state: part.state, log: part.account.totals(icount) });
+      },
+    });
+    if (report.error !== null) say(`ft86: ${report.error}`);
+    if (parent !== null) await parent.finish({ type: 'report', report });
+    else if (args.json) printJson(report);
+    process.exitCode = report.error === null ? guestExitStatus(report.stop) : 3;
+  },
+};

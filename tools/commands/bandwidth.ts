@@ -1,0 +1,69 @@
+/** `ft86 bandwidth LOG|SOCKET`: what a log costs, by kind of entry. */
+import { statSync } from 'node:fs';
+import type { Argv, CommandModule } from 'yargs';
+import { LogAccount, type BandwidthRecord } from '../../hypervisor/log/account.js';
+import { LogFileReader } from '../../hypervisor/log/log-file.js';
+import { bandwidthTable } from '../pair/narrate.js';
+import { askControl } from '../replica/control-server.js';
+import { JSON_VERSION } from '../replica/result.js';
+import { printJson, withJson } from './common.js';
+import { controlSockets } from './control.js';
+
+interface BandwidthArguments {
+  readonly log: string;
+  readonly tolerant: boolean;
+  readonly json: boolean;
+}
+
+export const bandwidthCommand: CommandModule<object, BandwidthArguments> = {
+  command: 'bandwidth <log>',
+  describe: 'log bytes by kind, per 1,000 instructions, per interrupt, per second',
+  builder: (argv) =>
+    withJson(
+      argv.positional('log', {
+        type: 'string',
+        demandOption: true,
+        describe: 'a log file, a control socket or a run’s name',
+      }),
+    )
+      .option('tolerant', { type: 'boolean', default: false, describe: 'accept a log whose recording was cut off' })
+      .example('$0 bandwidth run.ftlog', 'a recorded log')
+      .example('$0 bandwidth demo --json', 'the running pair called demo') as unknown as Argv<BandwidthArguments>,
+  handler: async (args) => {
+    const record = isLogFile(args.log) ? measure(args.log, args.tolerant) : await ask(args.log);
+    if (args.json) printJson({ version: JSON_VERSION, ...record });
+    else {
+      const rate =
+        record.seconds > 0
+          ? `\n${(record.bitsPerSecond / 1000).toFixed(1)} kbit/s over ${record.seconds.toFixed(1)} s`
+          : '';
+      process.stdout.write(`${bandwidthTable({ icount: record.icount, log: record })}${rate}\n`);
+    }
+  },
+};
+
+function isLogFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+async function ask(replica: string): Promise<BandwidthRecord> {
+  const [socket] = controlSockets(replica);
+  const { ok: _ok, ...record } = await askControl(socket as string, { command: 'bandwidth' });
+  return record as unknown as BandwidthRecord;
+}
+
+/** A file does not say how long its run took: seconds are guest time as the clock entries imply is not host time, so 0. */
+function measure(path: string, tolerant: boolean): BandwidthRecord {
+  const reader = new LogFileReader(path, { tolerant });
+  try {
+    const account = new LogAccount();
+    let icount = reader.header.firstIcount;
+    for (const frame of reader.frames()) {
+      account.addFrame(frame);
+      icount = frame.entries.at(-1)?.at ?? icount;
+    }
+    return account.bandwidth(icount - reader.header.firstIcount, 0);
+  } finally {
+    reader.close();
+  }
+}

@@ -1,0 +1,62 @@
+/** Options and output that several commands share. */
+import type { Argv } from 'yargs';
+import { parseCount } from '../key-values.js';
+
+export const DEFAULT_DETECT_MS = '500';
+export const DEFAULT_LAG_MS = '200';
+export const DEFAULT_DIGEST_MS = '1000';
+
+export function withJson<T>(argv: Argv<T>): Argv<T & { json: boolean }> {
+  return argv.option('json', { type: 'boolean', default: false, describe: 'print one JSON object on stdout' });
+}
+
+/** Options of everything that takes part in replication. */
+export function withReplication<T>(argv: Argv<T>) {
+  return argv
+    .option('detect-ms', {
+      type: 'string',
+      default: DEFAULT_DETECT_MS,
+      describe: 'silence after which a peer is suspected',
+    })
+    .option('lag-ms', {
+      type: 'string',
+      default: DEFAULT_LAG_MS,
+      describe: 'execution lag above which the primary is slowed',
+    })
+    .option('digest-ms', {
+      type: 'string',
+      default: DEFAULT_DIGEST_MS,
+      describe: 'time between compared state digests',
+    })
+    .option('kill-at', { type: 'string', hidden: true })
+    .option('run-directory', { type: 'string', hidden: true });
+}
+
+export interface ReplicationTimes {
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly digestMs: number;
+}
+
+/** @throws ConfigError */
+export function replicationTimes(args: { detectMs: string; lagMs: string; digestMs: string }): ReplicationTimes {
+  return {
+    detectMs: parseCount('--detect-ms', args.detectMs, 50, 10_000),
+    lagMs: parseCount('--lag-ms', args.lagMs, 10, 10_000),
+    digestMs: parseCount('--digest-ms', args.digestMs, 10, 3_600_000),
+  };
+}
+
+export function optionalCount(option: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseCount(option, text, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** The one JSON object of a command. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** A message for a person, on stderr. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

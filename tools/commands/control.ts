@@ -1,0 +1,87 @@
+/** `ft86 status`, `snapshot` and `stop`: talk to a replica's control socket. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { ConfigError } from '../../emulator/errors.js';
+import { askControl, type ControlReply } from '../replica/control-server.js';
+import { runsDirectory } from '../replica/run-directory.js';
+import { printJson, say, withJson } from './common.js';
+
+interface ControlArguments {
+  readonly replica: string;
+  readonly file: string;
+  readonly json: boolean;
+}
+
+/** The sockets behind a socket's path, or behind a run's name (the live replica's first). @throws ConfigError */
+export function controlSockets(replica: string): string[] {
+  if (replica.includes('/')) return [replica];
+  const directory = join(runsDirectory(), replica);
+  const found = ['primary.sock', 'backup.sock'].map((file) => join(directory, file)).filter((path) => existsSync(path));
+  if (found.length === 0) throw new ConfigError('REPLICA', replica, `no run of that name (none in ${directory})`);
+  return found;
+}
+
+/** Ask every replica of a run; at least one must answer. */
+async function askAll(replica: string, command: 'status' | 'stop'): Promise<ControlReply[]> {
+  const answers = await Promise.allSettled(controlSockets(replica).map((path) => askControl(path, { command })));
+  const replies = answers.filter((answer) => answer.status === 'fulfilled').map((answer) => answer.value);
+  const failed = answers.find((answer) => answer.status === 'rejected');
+  if (replies.length === 0 && failed !== undefined) throw failed.reason;
+  return replies;
+}
+
+const target = (argv: Argv) =>
+  withJson(
+    argv.positional('replica', { type: 'string', demandOption: true, describe: 'a run’s name or a control socket' }),
+  );
+
+export const statusCommand: CommandModule<object, ControlArguments> = {
+  command: 'status <replica>',
+  describe: 'role, epoch, icount, lag, log of a replica, or of both of a run',
+  builder: (argv) =>
+    target(argv).example('$0 status demo', 'both replicas of the run called demo') as unknown as Argv<ControlArguments>,
+  handler: async (args) => {
+    const replies = await askAll(args.replica, 'status');
+    if (args.json) printJson(replies.length === 1 ? replies[0] : { replicas: replies });
+    else for (const reply of replies) process.stdout.write(`${statusText(reply)}\n`);
+  },
+};
+
+function statusText(reply: ControlReply): string {
+  const lag = typeof reply['lagMs'] === 'number' ? `, lag ${reply['lagMs'].toFixed(1)} ms` : '';
+  const log = reply['log'] as { entries: number; bytes: number };
+  return (
+    `${String(reply['role'])} (${String(reply['state'])}) of ${String(reply['name'])}: epoch ${String(reply['epoch'])}, ` +
+    `icount ${String(reply['icount'])}, ${(reply['mips'] as number).toFixed(0)} MIPS${lag}, ` +
+    `${String(reply['heldOutputs'])} outputs held, log ${log.entries} entries, ${log.bytes} bytes`
+  );
+}
+
+export const snapshotCommand: CommandModule<object, ControlArguments> = {
+  command: 'snapshot <replica> <file>',
+  describe: 'write a running replica’s state to a file',
+  builder: (argv) =>
+    target(argv)
+      .positional('file', { type: 'string', demandOption: true, describe: 'snapshot file to write' })
+      .example('$0 snapshot demo now.ftsnap', 'snapshot of the live replica') as unknown as Argv<ControlArguments>,
+  handler: async (args) => {
+    const path = resolve(args.file);
+    const [socket] = controlSockets(args.replica);
+    const reply = await askControl(socket as string, { command: 'snapshot', path });
+    if (args.json) printJson(reply);
+    else say(`ft86: wrote ${path}`);
+  },
+};
+
+export const stopCommand: CommandModule<object, ControlArguments> = {
+  command: 'stop <replica>',
+  describe: 'end a run in order: both replicas stop at the same icount',
+  builder: (argv) =>
+    target(argv).example('$0 stop demo', 'end the run called demo') as unknown as Argv<ControlArguments>,
+  handler: async (args) => {
+    const replies = await askAll(args.replica, 'stop');
+    if (args.json) printJson(replies[0]);
+    else say('ft86: stopping');
+  },
+};

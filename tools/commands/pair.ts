@@ -1,0 +1,126 @@
+/** `ft86 pair IMAGE`: the main job. */
+import type { Argv, CommandModule } from 'yargs';
+import { openConsoleStream } from '../../hypervisor/backend/console.js';
+import { parseLoad, type LoadSpec } from '../load/load-spec.js';
+import { parseKill } from '../pair/kill.js';
+import { describePairEvent, renderPairResult } from '../pair/narrate.js';
+import { runPair } from '../pair/run-pair.js';
+import type { PairResult } from '../pair/summary.js';
+import { Progress } from '../progress.js';
+import {
+  planMachine,
+  withMachineOptions,
+  type MachineArguments,
+  type MachinePlan,
+} from '../replica/machine-options.js';
+import { guestExitStatus } from '../replica/result.js';
+import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
+import { printJson, replicationTimes, say, withJson, withReplication } from './common.js';
+
+interface PairArguments extends MachineArguments {
+  readonly kill: readonly string[];
+  readonly load: string | undefined;
+  readonly record: string | undefined;
+  readonly name: string | undefined;
+  readonly detectMs: string;
+  readonly lagMs: string;
+  readonly digestMs: string;
+  readonly json: boolean;
+}
+
+const options = (argv: Argv) =>
+  withReplication(
+    withJson(
+      withMachineOptions(
+        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+      ),
+    ),
+  )
+    .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
+    .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
+    .option('record', { type: 'string', describe: 'write the log of the run to this file' })
+    .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
+    .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
+    .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt') as unknown as Argv<PairArguments>;
+
+export const pairCommand: CommandModule<object, PairArguments> = {
+  command: 'pair <image>',
+  describe: 'run a guest on a primary and a backup, compare and measure',
+  builder: options,
+  handler: async (args) => {
+    const kills = args.kill.map(parseKill);
+    const times = replicationTimes(args);
+    const name = args.name ?? ephemeralName(args.image);
+    const runDirectory = makeRunDirectory(name);
+    const progress = new Progress(!args.json);
+    try {
+      const plan = planMachine(args, runDirectory);
+      const result = await runPair({
+        name,
+        runDirectory,
+        plan,
+        machineArguments: machineArguments(args, plan),
+        ...times,
+        record: args.record,
+        kills,
+        load: loadOf(args.load, plan),
+        console: openConsoleStream(args.json ? process.stderr : process.stdout, (error) => {
+          throw error;
+        }),
+        onEvent: (event) => {
+          if (event.kind === 'progress' && event.who === 'primary') {
+            progress.show(`${event.icount} instructions, ${event.mips.toFixed(0)} MIPS`);
+          }
+          const line = describePairEvent(event);
+          if (line === null) return;
+          progress.clear();
+          say(line);
+        },
+        interrupted: interruption(),
+      });
+      progress.clear();
+      if (args.json) printJson(result);
+      else process.stdout.write(`${renderPairResult(result)}\n`);
+      process.exitCode = exitStatus(result);
+    } finally {
+      progress.clear();
+      if (args.name === undefined && process.exitCode !== 3) removeRunDirectory(runDirectory);
+    }
+  },
+};
+
+function exitStatus(result: PairResult): number {
+  if (result.identical === false) return 3;
+  if (!result.primary.survived && !result.backup.survived) return 4;
+  if (result.client !== null && (result.client.lost > 0 || result.client.duplicated > 0)) return 4;
+  return guestExitStatus(result.stop);
+}
+
+/** The machine's options for the primary, as they were given to us. */
+function machineArguments(args: PairArguments, plan: MachinePlan): string[] {
+  return [
+    args.image,
+    ...['--memory', String(plan.config.memoryBytes), '--append', plan.config.append],
+    ...['--clock', plan.config.clock, '--rtc', String(plan.config.bootUnixSeconds)],
+    ...args.module.flatMap((module) => ['--module', module]),
+    ...(args.format === undefined ? [] : ['--format', args.format]),
+  ];
+}
+
+function loadOf(text: string | undefined, plan: MachinePlan): LoadSpec | null {
+  const wanted = text ?? plan.shipped?.load ?? 'none';
+  return wanted === 'none' ? null : parseLoad(wanted);
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; a second one ends this process, and the children with it. */
+export function interruption(): Promise<void> {
+  return new Promise((resolve) => {
+    let times = 0;
+    const onSignal = (): void => {
+      resolve();
+      if (++times > 1) process.exit(4);
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}

@@ -1,0 +1,109 @@
+/** `ft86 primary IMAGE`: a replica that starts live and takes a backup. */
+import { join } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { planMachine, withMachineOptions, type MachineArguments } from '../replica/machine-options.js';
+import { ParentLink } from '../replica/parent-link.js';
+import { guestExitStatus } from '../replica/result.js';
+import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
+import { runLive } from '../replica/run-live.js';
+import { openArbiter, openKey } from '../replica/surroundings.js';
+import { optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
+import { describeEvent } from '../pair/narrate.js';
+
+interface PrimaryArguments extends MachineArguments {
+  readonly channel: string;
+  readonly waitBackup: boolean;
+  readonly force: boolean;
+  readonly serial: string;
+  readonly record: string | undefined;
+  readonly snapshot: string | undefined;
+  readonly arbiter: string | undefined;
+  readonly key: string | undefined;
+  readonly name: string | undefined;
+  readonly detectMs: string;
+  readonly lagMs: string;
+  readonly digestMs: string;
+  readonly killAt: string | undefined;
+  readonly runDirectory: string | undefined;
+  readonly json: boolean;
+}
+
+const options = (argv: Argv) =>
+  withReplication(
+    withJson(
+      withMachineOptions(
+        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+      ),
+    ),
+  )
+    .option('channel', {
+      type: 'string',
+      demandOption: true,
+      describe: 'listen for a backup at tcp://HOST:PORT or unix:PATH',
+    })
+    .option('wait-backup', { type: 'boolean', default: false, describe: 'hold the guest until a backup is in' })
+    .option('force', {
+      type: 'boolean',
+      default: false,
+      describe: 'start although the last run of this pair did not end in order',
+    })
+    .option('arbiter', { type: 'string', describe: 'test-and-set: file:DIR, a directory that both replicas see' })
+    .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
+    .option('record', { type: 'string', describe: 'write the log of the run to this file' })
+    .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
+    .option('key', {
+      type: 'string',
+      describe: 'key file; without it the channel is on loopback or a UNIX socket only',
+    })
+    .option('name', { type: 'string', describe: 'name of the pair, the same on both replicas' })
+    .example(
+      '$0 primary timer --name demo --channel tcp://127.0.0.1:8600 --wait-backup',
+      'then, elsewhere: ft86 backup …',
+    ) as unknown as Argv<PrimaryArguments>;
+
+export const primaryCommand: CommandModule<object, PrimaryArguments> = {
+  command: 'primary <image>',
+  describe: 'start a replica that is live and accepts a backup',
+  builder: options,
+  handler: async (args) => {
+    const parent = ParentLink.connect();
+    const name = args.name ?? ephemeralName(args.image);
+    const runDirectory = args.runDirectory ?? makeRunDirectory(name);
+    const report = await runLive({
+      name,
+      runDirectory,
+      plan: planMachine(args, runDirectory),
+      serial: args.serial,
+      quiet: args.json,
+      record: args.record,
+      snapshot: args.snapshot,
+      parent,
+      key: openKey(args.key),
+      ...replicationTimes(args),
+      killAt: optionalCount('--kill-at', args.killAt),
+      replication: {
+        channel: args.channel,
+        arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, name),
+        waitBackup: args.waitBackup,
+        force: args.force,
+      },
+      onEvent: (event) => {
+        if (parent !== null) parent.send({ type: 'event', event: { ...event } });
+        else say(describeEvent('primary', event));
+      },
+      onProgress: (session) => {
+        const { icount } = session.live.machine;
+        parent?.send({
+          type: 'progress',
+          icount,
+          mips: session.mips,
+          state: session.state,
+          log: session.account.totals(icount),
+        });
+      },
+    });
+    if (parent !== null) await parent.finish({ type: 'report', report });
+    else if (args.json) printJson(report);
+    process.exitCode = guestExitStatus(report.stop);
+  },
+};

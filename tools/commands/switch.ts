@@ -1,0 +1,68 @@
+/** `ft86 switch`: the virtual network that outlives replicas. */
+import type { Argv, CommandModule } from 'yargs';
+import { openKey } from '../replica/surroundings.js';
+import { runSwitch } from '../switch/switch-process.js';
+import { printJson, say, withJson } from './common.js';
+
+interface SwitchArguments {
+  readonly listen: readonly string[];
+  readonly uplink: readonly string[];
+  readonly key: string | undefined;
+  readonly json: boolean;
+}
+
+const options = (argv: Argv) =>
+  withJson(argv)
+    .option('listen', {
+      type: 'string',
+      array: true,
+      default: ['tcp://127.0.0.1:8610'],
+      describe: 'where ports connect: tcp://HOST:PORT or unix:PATH',
+    })
+    .option('uplink', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'host[:udp=HOSTPORT:GUESTIP:GUESTPORT]: a virtual host, with UDP ports of this machine forwarded',
+    })
+    .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
+    .example(
+      '$0 switch --uplink host:udp=7000:10.86.0.2:7',
+      'datagrams to 127.0.0.1:7000 reach the guest’s echo server',
+    ) as unknown as Argv<SwitchArguments>;
+
+export const switchCommand: CommandModule<object, SwitchArguments> = {
+  command: 'switch',
+  describe: 'run the virtual network',
+  builder: options,
+  handler: async (args) => {
+    const abort = new AbortController();
+    const stop = (): void => {
+      abort.abort();
+    };
+    // A terminal's Ctrl-C reaches a child, too; there the parent decides when the network goes.
+    if (process.send === undefined) process.on('SIGINT', stop);
+    else process.on('SIGINT', () => undefined);
+    process.on('SIGTERM', stop);
+    process.on('disconnect', stop);
+    const result = await runSwitch(
+      {
+        listen: args.listen,
+        uplinks: args.uplink,
+        key: openKey(args.key),
+        onReady: (ready) => {
+          process.send?.(ready);
+          if (process.send !== undefined) return;
+          for (const address of ready.listen) say(`ft86: the switch listens at ${address}`);
+          for (const forward of ready.forwards) {
+            say(`ft86: udp ${forward.host}:${forward.port} goes to ${forward.guestIp}:${forward.guestPort}`);
+          }
+        },
+        log: process.send === undefined ? say : () => undefined,
+      },
+      abort.signal,
+    );
+    if (args.json) printJson(result);
+    if (process.connected) process.disconnect();
+  },
+};

@@ -1,0 +1,76 @@
+/** A replica or server started by `pair` as a process of its own, with Node's IPC pipe to it. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { projectRoot } from '../images/manifest.js';
+import type { FromParent, ToParent } from '../replica/parent-link.js';
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class Child {
+  readonly name: string;
+  readonly exited: Promise<ChildExit>;
+  onMessage: ((message: ToParent) => void) | null = null;
+  readonly #process: ChildProcess;
+  #exit: ChildExit | null = null;
+  #killed = false;
+  #waiting: { readonly type: ToParent['type']; readonly resolve: (message: ToParent) => void }[] = [];
+
+  /** Start `ft86 ARGS`. Its messages for a person go to our stderr. */
+  constructor(name: string, args: readonly string[]) {
+    this.name = name;
+    this.#process = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#process.on('message', (message) => {
+      this.#receive(message as ToParent);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#process.on('exit', (code, signal) => {
+        this.#exit = { code, signal };
+        resolve(this.#exit);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+  get alive(): boolean {
+    return this.#exit === null;
+  }
+  /** Killed by us on purpose, or by its own --kill-at. */
+  get killed(): boolean {
+    return this.#killed || this.#exit?.signal === 'SIGKILL';
+  }
+
+  /** The next message of that type. Never resolves when the child ends first: race it with `exited`. */
+  next<T extends ToParent['type']>(type: T): Promise<Extract<ToParent, { type: T }>> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ type, resolve: resolve as (message: ToParent) => void });
+    });
+  }
+
+  send(message: FromParent): void {
+    if (this.alive && this.#process.connected) this.#process.send(message);
+  }
+
+  /** kill -9. */
+  kill(): void {
+    this.#killed = true;
+    this.#process.kill('SIGKILL');
+  }
+
+  terminate(): void {
+    this.#process.kill('SIGTERM');
+  }
+
+  #receive(message: ToParent): void {
+    const waiting = this.#waiting.filter((w) => w.type === message.type);
+    this.#waiting = this.#waiting.filter((w) => w.type !== message.type);
+    for (const { resolve } of waiting) resolve(message);
+    this.onMessage?.(message);
+  }
+}

@@ -1,0 +1,132 @@
+/** Tells a person what happens in a pair, and shows its result as a few lines and a table. */
+import Table from 'cli-table3';
+import colors from 'picocolors';
+import type { KindTotals } from '../../hypervisor/log/account.js';
+import type { Takeover, Transfer } from '../replica/result.js';
+import type { PairEvent } from './run-pair.js';
+import type { PairResult } from './summary.js';
+
+interface AnyEvent {
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
+/** One line about something a replica did. */
+export function describeEvent(who: string, event: AnyEvent): string {
+  return `${colors.cyan('──')} ${who}: ${sentence(event)}`;
+}
+
+function sentence(event: AnyEvent): string {
+  switch (event.kind) {
+    case 'waiting-for-backup':
+      return `listens for a backup at ${String(event['channel'])}`;
+    case 'backup-joined': {
+      const transfer = event['transfer'] as Transfer;
+      return `a backup joined; ${transfer.bytes} bytes of state sent in ${ms(transfer.totalMs)}`;
+    }
+    case 'joined':
+      return `joined ${String(event['primaryId'])}`;
+    case 'backup-lost':
+      return `lost its backup: ${String(event['reason'])}; outputs are held until the test-and-set is won`;
+    case 'alone':
+      return `won the test-and-set, live alone in epoch ${String(event['epoch'])}`;
+    case 'diverged':
+      return colors.red(`the backup found a difference: ${String(event['what'])}`);
+    case 'primary-silent':
+      return `the primary is gone (${String(event['reason'])}), noticed ${ms(event['detectMs'] as number)} after its last sign of life`;
+    case 'drained':
+      return `drained the log up to icount ${String(event['icount'])} in ${ms(event['ms'] as number)}`;
+    case 'won':
+      return `won the test-and-set of epoch ${String(event['epoch'])} in ${ms(event['ms'] as number)}`;
+    case 'waiting-for-arbiter':
+      return 'the arbiter cannot be reached: waiting';
+    case 'live': {
+      const takeover = event['takeover'] as Takeover;
+      return colors.green(
+        `LIVE at icount ${takeover.icount}, ${ms(takeover.totalMs)} after the primary's last sign of life`,
+      );
+    }
+    default:
+      return event.kind;
+  }
+}
+
+/** One line about a pair's event, or null for those that are progress only. */
+export function describePairEvent(event: PairEvent): string | null {
+  switch (event.kind) {
+    case 'started':
+      return `${colors.cyan('──')} the guest runs: primary is process ${event.primaryPid}, backup is process ${event.backupPid}${
+        event.forward === null ? '' : `; the client talks to it through udp ${event.forward}`
+      }`;
+    case 'replica':
+      return describeEvent(event.who, event.event);
+    case 'killed':
+      return `${colors.cyan('──')} ${colors.red(`kill -9: the ${event.who} is dead`)} (last heard at icount ${event.icount})`;
+    case 'progress':
+    case 'load-progress':
+      return null;
+  }
+}
+
+/** The whole result for a person. */
+export function renderPairResult(result: PairResult): string {
+  return [verdict(result), speeds(result), client(result), bandwidthTable(result)]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+function verdict(result: PairResult): string {
+  const how = result.stop === 'debug-exit' ? `debug-exit with code ${result.exitCode}` : String(result.stop);
+  const end = `the guest ended: ${how} at icount ${result.icount}`;
+  if (result.identical === null)
+    return `${end}\n${colors.yellow('not compared: a replica died before the first digest')}`;
+  if (!result.identical) {
+    const { registers, pages, devices } = result.diff;
+    const what =
+      result.error ?? `${registers.length} registers, ${pages.length} pages, ${devices.length} device fields differ`;
+    return `${end}\n${colors.red(`DIFFERENT: ${what}`)}`;
+  }
+  const digest = result.primary.survived && result.backup.survived ? ` (digest ${result.digest ?? ''})` : '';
+  return `${end}\n${colors.green(`identical at icount ${result.comparedIcount ?? 0}`)}${digest}`;
+}
+
+function speeds(result: PairResult): string {
+  const lines = (['primary', 'backup'] as const).map((who) => {
+    const { mips, icount, survived } = result[who];
+    return `${who}: ${icount} instructions, ${mips.toFixed(0)} MIPS${survived ? '' : ', killed'}`;
+  });
+  const { lagMsP50, lagMsP99 } = result.backup;
+  if (lagMsP50 !== null) lines.push(`backup's lag: median ${ms(lagMsP50)}, 99 % below ${ms(lagMsP99 ?? 0)}`);
+  const { released, heldMsP50, heldMsP99 } = result.outputs;
+  lines.push(`outputs: ${released} released, held for ${ms(heldMsP50)} (median), 99 % below ${ms(heldMsP99)}`);
+  const { takeover } = result;
+  if (takeover !== null) {
+    const parts = `detection ${ms(takeover.detectMs)}, drain ${ms(takeover.drainMs)}, arbitration ${ms(takeover.arbiterMs)}`;
+    lines.push(`take-over: ${ms(takeover.totalMs)} in all: ${parts}`);
+  }
+  return lines.join('\n');
+}
+
+function client(result: PairResult): string {
+  const load = result.client;
+  if (load === null) return '';
+  const fine = load.lost === 0 && load.duplicated === 0;
+  const history = `${load.acked} of ${load.operations} operations acknowledged, ${load.lost} lost, ${load.duplicated} duplicated`;
+  const times = `longest silence ${ms(load.gapMs)}, ${load.retransmissions} retransmissions, median round trip ${ms(load.p50Ms)}`;
+  return `client: ${fine ? colors.green(history) : colors.red(history)}\n        ${times}`;
+}
+
+/** The log's bytes by kind. */
+export function bandwidthTable(result: { readonly icount: number; readonly log: PairResult['log'] }): string {
+  const table = new Table({ head: ['log entry', 'entries', 'bytes', 'bytes each'], style: { head: [], border: [] } });
+  for (const [kind, { entries, bytes }] of Object.entries(result.log.byKind) as [string, KindTotals][]) {
+    if (entries > 0) table.push([kind, entries, bytes, (bytes / entries).toFixed(2)]);
+  }
+  table.push(['all', result.log.entries, result.log.bytes, '']);
+  const rates = `${result.log.bytesPerKiloInstruction.toFixed(4)} bytes per 1,000 instructions, ${result.log.bytesPerInterrupt.toFixed(2)} bytes per interrupt`;
+  return `${table.toString()}\n${rates}`;
+}
+
+function ms(value: number): string {
+  return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+}

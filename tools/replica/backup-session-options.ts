@@ -1,0 +1,26 @@
+/** What a backup's session is connected to and how it behaves, and what it tells. */
+import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
+import type { MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import type { Takeover } from './result.js';
+
+export interface BackupSessionOptions {
+  readonly connection: FrameConnection;
+  readonly replicaId: string;
+  readonly arbiter: Arbiter;
+  readonly detectMs: number;
+  /** Refuse a machine that this replica cannot serve (drives, NICs). @throws ConfigError */
+  readonly checkConfig: (config: MachineConfig) => void;
+  /** True when nobody listens at the primary's address any more: its process is gone. */
+  readonly primaryGone: () => Promise<boolean>;
+  readonly onSnapshot: (name: string) => void;
+  readonly onEvent: (event: BackupEvent) => void;
+  readonly breakAt?: { readonly icount: number; readonly reached: () => void };
+}
+
+export type BackupEvent =
+  | { readonly kind: 'joined'; readonly primaryId: string }
+  | { readonly kind: 'primary-silent'; readonly reason: Takeover['reason']; readonly detectMs: number }
+  | { readonly kind: 'drained'; readonly icount: number; readonly ms: number }
+  | { readonly kind: 'waiting-for-arbiter' }
+  | { readonly kind: 'won'; readonly epoch: number; readonly ms: number };

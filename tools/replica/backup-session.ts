@@ -1,0 +1,377 @@
+/**
+ * Edge: a backup among its surroundings: it joins a live replica, follows its log, and when the live one falls
+ * silent drains what it holds, contends at the arbiter and hands its machine over to go live. The decisions are
+ * those of backup-state.ts; this file performs them.
+ *
+ *   connect -> HELLO -> WELCOME, PAGES, STATE -> LOG ... -> silent -> drain -> test-and-set -> live
+ */
+import { DecodeError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
+import { decodeMessage, encodeMessage, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
+import { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
+import { nextBackup, type BackupEffect, type BackupInput, type BackupState } from '../../hypervisor/ft/backup-state.js';
+import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
+import { LogAccount } from '../../hypervisor/log/account.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
+import { ExecutionLag } from './execution-lag.js';
+import { ownHello } from './handshake.js';
+import { hostMs } from './host-time.js';
+import { Joiner } from './joiner.js';
+import type { BackupSessionOptions } from './backup-session-options.js';
+import type { Samples, Takeover } from './result.js';
+
+/** How following ended. */
+export type BackupOutcome = 'finished' | 'live';
+
+const WATCH_MS = 20;
+const ARBITER_RETRY_MS = 200;
+/** Instructions between looks at the sockets: about 2 ms. */
+const STEP_INSTRUCTIONS = 1_000_000;
+
+export class BackupSession {
+  readonly account = new LogAccount();
+  readonly #lag = new ExecutionLag();
+  readonly #joiner: Joiner;
+  readonly #options: BackupSessionOptions;
+  readonly #detector: FailureDetector;
+  #state: BackupState = 'joining';
+  #replica: BackupReplica | null = null;
+  #epoch = 0;
+  #heardMs = hostMs();
+  #suspectedMs = 0;
+  #drainedMs = 0;
+  #reason: Takeover['reason'] = 'silent';
+  #wonMs = 0;
+  #looping = false;
+  #watch: NodeJS.Timeout | null = null;
+  #broken = false;
+  #startMs = hostMs();
+  #resolve: ((outcome: BackupOutcome) => void) | null = null;
+  #reject: ((error: unknown) => void) | null = null;
+
+  constructor(options: BackupSessionOptions) {
+    this.#options = options;
+    this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
+    this.#joiner = new Joiner(options.checkConfig);
+  }
+
+  get state(): BackupState {
+    return this.#state;
+  }
+  get replica(): BackupReplica | null {
+    return this.#replica;
+  }
+  get machine(): Machine | null {
+    return this.#joiner.machine;
+  }
+  /** The epoch won, or that of the primary. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+  get lagMs(): number {
+    return this.#lag.ms;
+  }
+  /** The execution lag of every frame. */
+  get lag(): Samples {
+    return this.#lag.samples;
+  }
+  /** Host seconds since the state was complete. */
+  get seconds(): number {
+    return (hostMs() - this.#startMs) / 1000;
+  }
+
+  /** The take-over's times; outputs are open from `openMs` on. */
+  takeover(openMs: number): Takeover {
+    return {
+      reason: this.#reason,
+      detectMs: round(this.#suspectedMs - this.#heardMs),
+      drainMs: round(this.#drainedMs - this.#suspectedMs),
+      arbiterMs: round(this.#wonMs - this.#drainedMs),
+      totalMs: round(openMs - this.#heardMs),
+      icount: this.machine?.icount ?? 0,
+    };
+  }
+
+  /** Join and follow until the log ends or this replica has won the right to go live. */
+  follow(): Promise<BackupOutcome> {
+    const { connection } = this.#options;
+    connection.onFrame = (bytes) => {
+      this.#guard(() => {
+        this.#receive(bytes);
+      });
+    };
+    connection.onClose = () => void this.#channelClosed();
+    this.#watch = setInterval(() => {
+      this.#guard(() => {
+        this.#look();
+      });
+    }, WATCH_MS);
+    connection.send(encodeMessage({ type: 'hello', hello: ownHello(this.#options.replicaId) }));
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  // --- messages ---
+
+  #receive(bytes: Uint8Array): void {
+    const message = decodeMessage(bytes);
+    this.#heard();
+    switch (message.type) {
+      case 'refused':
+        throw new ReplicaError(`the live replica refuses this backup: ${message.reason}`);
+      case 'welcome':
+        this.#welcome(message);
+        return;
+      case 'pages':
+        this.#joiner.pages(message);
+        return;
+      case 'state':
+        this.#stateComplete(message);
+        return;
+      case 'log':
+        this.#log(message.frame);
+        return;
+      case 'heartbeat':
+        this.#replica?.consoleReleased(message.consoleReleased);
+        this.#acknowledge();
+        return;
+      case 'bye':
+        this.#bye();
+        return;
+      default:
+        throw new DecodeError('bad-type', 0, `a live replica does not send ${message.type}`);
+    }
+  }
+
+  #heard(): void {
+    const now = hostMs();
+    this.#detector.heard(now);
+    if (this.#state === 'joining' || this.#state === 'replaying') this.#heardMs = now;
+  }
+
+  #welcome(message: Extract<Message, { type: 'welcome' }>): void {
+    const welcome = this.#joiner.welcome(message);
+    this.#epoch = welcome.epoch;
+    this.#options.onEvent({ kind: 'joined', primaryId: welcome.primaryId });
+  }
+
+  #stateComplete(message: Extract<Message, { type: 'state' }>): void {
+    const machine = this.#joiner.complete(message);
+    const { firstSeq, consoleOffset } = this.#joiner.welcomed as Welcome;
+    this.#replica = new BackupReplica({
+      machine,
+      firstSeq,
+      consoleOffset,
+      onFrame: (frame) => {
+        this.account.addFrame(frame);
+      },
+      onSnapshot: this.#options.onSnapshot,
+    });
+    this.#startMs = hostMs();
+    this.#input({ kind: 'state-complete' });
+    this.#acknowledge();
+  }
+
+  #log(frame: Uint8Array): void {
+    const replica = this.#replica;
+    if (replica === null) throw new DecodeError('bad-order', 0, 'a log frame before the state');
+    if (this.#state !== 'replaying') return;
+    replica.receive(frame);
+    this.#lag.received(replica.receivedSeq);
+    this.#acknowledge();
+    this.#schedule();
+  }
+
+  #bye(): void {
+    if (this.#state !== 'replaying' || this.#replica?.end != null) return;
+    this.#suspect('bye');
+  }
+
+  /** Acknowledge what is held; carries what is executed. */
+  #acknowledge(): void {
+    const replica = this.#replica;
+    if (replica === null || this.#state !== 'replaying') return;
+    const { receivedSeq, executedSeq } = replica;
+    const icount = replica.machine.icount;
+    this.#options.connection.send(
+      encodeMessage({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.#lag.ms }),
+    );
+  }
+
+  // --- executing ---
+
+  #schedule(): void {
+    if (this.#looping) return;
+    this.#looping = true;
+    setImmediate(() => {
+      this.#looping = false;
+      this.#guard(() => {
+        this.#step();
+      });
+    });
+  }
+
+  #step(): void {
+    const replica = this.#replica;
+    if (replica === null || (this.#state !== 'replaying' && this.#state !== 'draining')) return;
+    const result = replica.step(this.#budget(replica));
+    this.#lag.executed(replica.executedSeq);
+    this.#checkBreak(replica);
+    if (result === 'running') {
+      this.#schedule();
+      return;
+    }
+    if (result === 'ended') {
+      this.#logEnded(replica);
+      return;
+    }
+    if (this.#state === 'draining') this.#drained(replica);
+  }
+
+  #budget(replica: BackupReplica): number {
+    const stopAt = this.#options.breakAt?.icount;
+    if (stopAt === undefined || this.#broken) return STEP_INSTRUCTIONS;
+    return Math.max(1, Math.min(STEP_INSTRUCTIONS, stopAt - replica.machine.icount));
+  }
+
+  #checkBreak(replica: BackupReplica): void {
+    if (this.#broken || replica.machine.icount < (this.#options.breakAt?.icount ?? Infinity)) return;
+    this.#broken = true;
+    this.#options.breakAt?.reached();
+  }
+
+  #logEnded(replica: BackupReplica): void {
+    this.#acknowledge();
+    const digest = replica.comparedDigest ?? '';
+    this.#options.connection.send(encodeMessage({ type: 'end', end: { digest, icount: replica.machine.icount } }));
+    this.#input({ kind: 'log-ended' });
+  }
+
+  // --- the primary's silence ---
+
+  #look(): void {
+    if (this.#state === 'replaying') this.#acknowledge();
+    if (this.#state !== 'joining' && this.#state !== 'replaying') return;
+    if (!this.#detector.suspects(hostMs())) return;
+    // This process itself may have been stopped: what lies unread in the socket counts as life.
+    setImmediate(() => {
+      this.#guard(() => {
+        if (this.#detector.suspects(hostMs())) this.#suspect('silent');
+      });
+    });
+  }
+
+  async #channelClosed(): Promise<void> {
+    if (this.#state !== 'joining' && this.#state !== 'replaying') return;
+    if (await this.#options.primaryGone()) {
+      this.#guard(() => {
+        this.#suspect('connection-refused');
+      });
+    }
+  }
+
+  #suspect(reason: Takeover['reason']): void {
+    if (this.#state !== 'joining' && this.#state !== 'replaying') return;
+    this.#reason = reason;
+    this.#suspectedMs = hostMs();
+    this.#input({ kind: 'primary-silent' });
+    this.#options.onEvent({ kind: 'primary-silent', reason, detectMs: round(this.#suspectedMs - this.#heardMs) });
+    this.#schedule();
+  }
+
+  #drained(replica: BackupReplica): void {
+    this.#drainedMs = hostMs();
+    this.#options.onEvent({
+      kind: 'drained',
+      icount: replica.machine.icount,
+      ms: round(this.#drainedMs - this.#suspectedMs),
+    });
+    this.#input({ kind: 'log-drained' });
+  }
+
+  async #contend(): Promise<void> {
+    const verdict = await this.#options.arbiter.claim(this.#epoch + 1, this.#options.replicaId);
+    this.#guard(() => {
+      this.#wonMs = hostMs();
+      if (verdict === 'granted') {
+        this.#epoch++;
+        this.#options.onEvent({ kind: 'won', epoch: this.#epoch, ms: round(this.#wonMs - this.#drainedMs) });
+      }
+      this.#input({ kind: 'arbiter', verdict });
+    });
+  }
+
+  // --- the state machine ---
+
+  #input(input: BackupInput): void {
+    const [state, effects] = nextBackup(this.#state, input);
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: BackupEffect): void {
+    switch (effect) {
+      case 'close-channel':
+        this.#options.connection.close();
+        return;
+      case 'test-and-set':
+        void this.#contend();
+        return;
+      case 'retry-test-and-set':
+        this.#options.onEvent({ kind: 'waiting-for-arbiter' });
+        setTimeout(() => void this.#contend(), ARBITER_RETRY_MS);
+        return;
+      case 'power-off':
+        this.#over();
+        this.#reject?.(new ReplicaError(this.#powerOffReason()));
+        return;
+      case 'report-end':
+        this.#over();
+        this.#resolve?.('finished');
+        return;
+      case 'open-outputs':
+        this.#over();
+        this.#resolve?.('live');
+        return;
+      case 'leave-snapshot':
+        this.#options.onSnapshot('diverged-backup');
+        return;
+      case 'start-replay':
+      case 'reissue-disk-io':
+      case 'announce-mac':
+        // Performed by whoever takes the machine over: go-live.ts does them in this order before it opens outputs.
+        return;
+    }
+  }
+
+  #powerOffReason(): string {
+    if (this.#replica === null) return 'the live replica went away before this backup had its whole state';
+    return `another replica won epoch ${this.#epoch + 1}; this backup powers off`;
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof DivergenceError) this.#diverged(error);
+      this.#over();
+      this.#options.connection.close();
+      this.#reject?.(error);
+    }
+  }
+
+  #diverged(error: DivergenceError): void {
+    this.#options.connection.send(encodeMessage({ type: 'diverged', what: error.message }));
+    this.#input({ kind: 'diverged' });
+  }
+
+  #over(): void {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#watch = null;
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,42 @@
+/** What a live session is connected to and how it behaves, and what it tells. */
+import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
+import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
+import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
+import type { LogFileWriter } from '../../hypervisor/log/log-file.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
+import type { Transfer } from './result.js';
+
+export interface LiveSessionOptions {
+  readonly machine: Machine;
+  readonly clock: ClockPolicy;
+  readonly disks: readonly DiskBackend[];
+  readonly console: ConsoleSink;
+  /** One for each NIC; null: a cable that ends nowhere. */
+  readonly ports: readonly (NetworkPort | null)[];
+  readonly arbiter: Arbiter | null;
+  readonly replicaId: string;
+  readonly epoch: number;
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly until: number;
+  readonly digestMs: number;
+  readonly recorder: LogFileWriter | null;
+  readonly breakAt?: { readonly icount: number; readonly reached: () => void };
+  readonly consoleOffset: number;
+  readonly firstSeq: number;
+  readonly onSnapshot: (name: string) => void;
+  /** Something a person wants to read happened. */
+  readonly onEvent: (event: SessionEvent) => void;
+}
+
+/** A NIC's cable. */
+export interface NetworkPort {
+  send(frame: Uint8Array): void;
+}
+
+export type SessionEvent =
+  | { readonly kind: 'backup-joined'; readonly replicaId: string; readonly transfer: Transfer }
+  | { readonly kind: 'backup-lost'; readonly reason: string }
+  | { readonly kind: 'alone'; readonly epoch: number }
+  | { readonly kind: 'diverged'; readonly what: string }
+  | { readonly kind: 'waiting-for-arbiter' };

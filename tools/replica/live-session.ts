@@ -1,0 +1,344 @@
+/**
+ * Edge: a live replica among its surroundings: the loop that steps it by host time, disks, the switch, the
+ * console, one backup, the arbiter. The decisions are those of primary-state.ts; this file performs them.
+ *
+ *   listener -> acceptBackup() -> state transfer -> PrimaryLink      backup
+ *   loop: LiveReplica.step(now) -> frames, packets, disk requests, console bytes
+ *   watch (timer): heartbeats, silence of the backup -> test-and-set
+ */
+import { ReplicaError } from '../../emulator/errors.js';
+import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import { LiveReplica, type Input, type RunEnd } from '../../hypervisor/ft/live-replica.js';
+import { OutputGate } from '../../hypervisor/ft/output-gate.js';
+import {
+  nextPrimary,
+  type PrimaryEffect,
+  type PrimaryInput,
+  type PrimaryState,
+} from '../../hypervisor/ft/primary-state.js';
+import type { LiveHost } from '../../hypervisor/ft/recorder.js';
+import { LogAccount } from '../../hypervisor/log/account.js';
+import { FrameWriter } from '../../hypervisor/log/frame.js';
+import { awaitHello, refuse } from './admission.js';
+import { machineHeader } from './handshake.js';
+import { hostMs, hostNs } from './host-time.js';
+import { PrimaryLink } from './primary-link.js';
+import { Samples, type Transfer } from './result.js';
+import type { LiveSessionOptions } from './live-session-options.js';
+import { RunLoop } from './run-loop.js';
+import { sendState } from './state-transfer.js';
+
+/** Largest time between looks at the clock for heartbeats and silence. */
+const WATCH_MS_MAX = 50;
+const ARBITER_RETRY_MS = 200;
+
+export class LiveSession {
+  readonly live: LiveReplica;
+  readonly account = new LogAccount();
+  readonly held = new Samples();
+  readonly #options: LiveSessionOptions;
+  readonly #writer: FrameWriter;
+  #state: PrimaryState;
+  #epoch: number;
+  #link: PrimaryLink | null = null;
+  #lag: Samples | null = null;
+  #transfer: Transfer | null = null;
+  #joining = false;
+  #stopped = false;
+  #backupEnded = false;
+  readonly #loop = new RunLoop(
+    () => this.#step(),
+    (error) => {
+      this.#failed(error);
+    },
+  );
+  #watch: NodeJS.Timeout | null = null;
+  #startMs = hostMs();
+  #startIcount = 0;
+  #endMs: number | null = null;
+  #finish: ((end: RunEnd) => void) | null = null;
+  #fail: ((error: unknown) => void) | null = null;
+
+  /** The caller has won `epoch`; the guest does not run before start(). */
+  constructor(options: LiveSessionOptions) {
+    this.#options = options;
+    this.#state = nextPrimary('starting', { kind: 'arbiter', verdict: 'granted' })[0];
+    this.#epoch = options.epoch;
+    const at = options.machine.icount;
+    this.#writer = new FrameWriter({ firstSeq: options.firstSeq, at, account: this.account });
+    this.live = new LiveReplica({
+      machine: options.machine,
+      clock: options.clock,
+      gate: new OutputGate(true, (ms) => {
+        this.held.add(ms);
+      }),
+      host: this.#host(),
+      writer: this.#writer,
+      until: options.until,
+      digestNs: options.digestMs * 1e6,
+      onSnapshot: options.onSnapshot,
+      consoleOffset: options.consoleOffset,
+      ...(options.breakAt === undefined ? {} : { breakAt: options.breakAt }),
+    });
+    this.live.recorder.setLogging(options.recorder !== null);
+  }
+
+  get state(): PrimaryState {
+    return this.#state;
+  }
+  get epoch(): number {
+    return this.#epoch;
+  }
+  get transfer(): Transfer | null {
+    return this.#transfer;
+  }
+  /** The backup's execution lag over the run, and now. */
+  get lag(): Samples | null {
+    return this.#lag;
+  }
+  get lagMs(): number | null {
+    return this.#link?.lagMs ?? null;
+  }
+  get seconds(): number {
+    return ((this.#endMs ?? hostMs()) - this.#startMs) / 1000;
+  }
+  get mips(): number {
+    return this.seconds > 0 ? (this.live.machine.icount - this.#startIcount) / this.seconds / 1e6 : 0;
+  }
+
+  /** Run the guest to its end. @throws ReplicaError when another replica won the test-and-set */
+  start(): Promise<RunEnd> {
+    this.#startMs = hostMs();
+    this.#startIcount = this.live.machine.icount;
+    this.#watch = setInterval(
+      () => {
+        this.#guard(() => {
+          this.#look();
+        });
+      },
+      Math.min(WATCH_MS_MAX, this.#options.detectMs / 4),
+    );
+    return new Promise((resolve, reject) => {
+      this.#finish = resolve;
+      this.#fail = reject;
+      this.#loop.start();
+    });
+  }
+
+  /** An input for the guest. */
+  input(input: Input): void {
+    this.live.input(input);
+    this.#loop.wake();
+  }
+
+  /** Let a connection join as the backup. Resolves when it has joined or was refused. */
+  async acceptBackup(connection: FrameConnection): Promise<void> {
+    const replicaId = await awaitHello(connection);
+    if (replicaId === null) return;
+    if (this.#state !== 'alone' || this.#link !== null || this.#joining) {
+      refuse(connection, 'there is a backup already, or the run is over');
+      return;
+    }
+    this.#joining = true;
+    try {
+      await this.#join(connection, replicaId);
+    } catch (error) {
+      if (!(error instanceof ReplicaError)) throw error;
+      connection.close();
+      this.#options.onEvent({ kind: 'backup-lost', reason: error.message });
+    } finally {
+      this.#joining = false;
+      this.#loop.wake();
+    }
+  }
+
+  /** Let go of everything that keeps the process alive. */
+  close(): void {
+    this.#loop.stop();
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#watch = null;
+    this.#link?.close('the run is over');
+  }
+
+  // --- joining ---
+
+  async #join(connection: FrameConnection, replicaId: string): Promise<void> {
+    const { machine } = this.live;
+    this.live.recorder.flush(machine.icount);
+    const firstSeq = this.#writer.nextSeq;
+    const header = machineHeader(machine.config, firstSeq, machine.icount);
+    const welcome = {
+      epoch: this.#epoch,
+      primaryId: this.#options.replicaId,
+      firstSeq,
+      consoleOffset: this.live.recorder.consoleOffset,
+    };
+    this.#transfer = await sendState(connection, machine, welcome, header);
+    // From the last transfer frame on this replica counts as paired.
+    this.#link = new PrimaryLink(
+      connection,
+      { detectMs: this.#options.detectMs, lagMs: this.#options.lagMs, firstSeq },
+      {
+        acknowledged: (seq) => {
+          this.live.gate.acknowledged(seq, hostMs());
+          this.#checkFinished();
+        },
+        ended: () => {
+          this.#backupEnded = true;
+          this.#checkFinished();
+        },
+        diverged: (what) => {
+          this.#options.onEvent({ kind: 'diverged', what });
+          this.#backupLost(`divergence: ${what}`);
+        },
+      },
+    );
+    this.#lag = this.#link.lag;
+    this.#backupEnded = false;
+    this.live.recorder.setLogging(true);
+    this.#input({ kind: 'backup-joined' });
+    this.#options.onEvent({ kind: 'backup-joined', replicaId, transfer: this.#transfer });
+  }
+
+  // --- the loop ---
+
+  /** One slice; returns the ms until the next one, null when something must wake the loop first. */
+  #step(): number | null {
+    if (this.#joining) return null;
+    const start = hostNs();
+    const step = this.live.step(start);
+    if (step.kind === 'stopped') {
+      if (!this.#stopped) this.#guestStopped();
+      return null;
+    }
+    if (step.kind === 'running') return this.#link?.restMs((hostNs() - start) / 1e6) ?? 0;
+    return step.untilNs === null ? null : Math.max(0, (step.untilNs - hostNs()) / 1e6);
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#over();
+    this.#fail?.(error);
+  }
+
+  // --- the backup's life ---
+
+  #look(): void {
+    if (this.#link === null) return;
+    this.#link.heartbeat(this.#options.console.released);
+    if (!this.#link.suspects()) return;
+    // This process itself may have been stopped: what lies unread in the socket counts as life.
+    setImmediate(() => {
+      this.#guard(() => {
+        if (this.#link?.suspects() === true) this.#backupLost(`silent for more than ${this.#options.detectMs} ms`);
+      });
+    });
+  }
+
+  #backupLost(reason: string): void {
+    if (this.#state !== 'paired' && this.#state !== 'finishing') return;
+    this.#options.onEvent({ kind: 'backup-lost', reason });
+    this.#input({ kind: 'backup-silent' });
+  }
+
+  #guestStopped(): void {
+    this.#stopped = true;
+    this.#endMs ??= hostMs();
+    this.#input({ kind: 'guest-stopped' });
+    this.#checkFinished();
+  }
+
+  #checkFinished(): void {
+    if (this.#state !== 'finishing' || this.#link === null || !this.#backupEnded) return;
+    if (this.#link.ackedSeq < this.live.recorder.lastSeq) return;
+    this.#input({ kind: 'all-acknowledged' });
+  }
+
+  #input(input: PrimaryInput): void {
+    const [state, effects] = nextPrimary(this.#state, input);
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: PrimaryEffect): void {
+    switch (effect) {
+      case 'start-guest':
+        return;
+      case 'close-gate':
+        this.live.gate.close(this.#writer.nextSeq - 1);
+        return;
+      case 'close-channel':
+        this.#link?.close('this backup was given up');
+        this.#link = null;
+        return;
+      case 'test-and-set':
+        void this.#contend();
+        return;
+      case 'retry-test-and-set':
+        this.#options.onEvent({ kind: 'waiting-for-arbiter' });
+        setTimeout(() => void this.#contend(), ARBITER_RETRY_MS);
+        return;
+      case 'stop-logging':
+        this.live.recorder.setLogging(this.#options.recorder !== null);
+        return;
+      case 'open-outputs':
+        this.live.gate.open(hostMs());
+        this.#options.onEvent({ kind: 'alone', epoch: this.#epoch });
+        return;
+      case 'power-off':
+        this.#over();
+        this.#fail?.(new ReplicaError(`another replica went live in epoch ${this.#epoch + 1}; this one powers off`));
+        return;
+      case 'report-end':
+        this.#over();
+        if (this.live.end !== null) this.#finish?.(this.live.end);
+    }
+  }
+
+  async #contend(): Promise<void> {
+    const { arbiter, replicaId } = this.#options;
+    const verdict = arbiter === null ? 'granted' : await arbiter.claim(this.#epoch + 1, replicaId);
+    if (verdict === 'granted') this.#epoch++;
+    this.#guard(() => {
+      this.#input({ kind: 'arbiter', verdict });
+    });
+  }
+
+  #over(): void {
+    this.#endMs ??= hostMs();
+    this.#loop.stop();
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#watch = null;
+  }
+
+  // --- outputs ---
+
+  #host(): LiveHost {
+    return {
+      submitDisk: (request) => {
+        const disk = this.#options.disks[request.drive];
+        if (disk === undefined) throw new ReplicaError(`drive ${request.drive} has no backend`);
+        disk.submit(request, (completion) => {
+          this.input({ kind: 'disk', completion });
+        });
+      },
+      sendPacket: (nic, data) => {
+        this.#options.ports[nic]?.send(data);
+      },
+      console: (offset, bytes) => {
+        this.#options.console.write(offset, bytes);
+      },
+      frame: (bytes, lastSeq) => {
+        this.#link?.sendLog(bytes, lastSeq);
+        this.#options.recorder?.append(bytes);
+      },
+    };
+  }
+}

@@ -1,0 +1,51 @@
+/** Plugs a machine's NICs into a switch, for a replica that is live. */
+import type { Input } from '../../hypervisor/ft/live-replica.js';
+import { macBytes } from '../../hypervisor/machine/machine-config.js';
+import { SwitchPort } from '../switch/switch-port.js';
+import type { NetworkPort } from './live-session-options.js';
+import type { NicOptions } from './machine-options.js';
+
+export interface PortIdentity {
+  /** Name of the pair: the switch keeps the newest epoch for each. */
+  readonly pair: string;
+  readonly replicaId: string;
+  readonly epoch: number;
+  readonly key: Uint8Array | null;
+}
+
+/** A plugged-in cable. */
+export interface PluggedPort extends NetworkPort {
+  close(): void;
+}
+
+/**
+ * Connect each NIC that has a switch; frames that arrive go to `input`.
+ * The MAC is announced at once, so that the switch sends the guest's frames here.
+ */
+export async function plugIn(
+  nics: readonly NicOptions[],
+  identity: PortIdentity,
+  input: (input: Input) => void,
+): Promise<(PluggedPort | null)[]> {
+  const ports: (PluggedPort | null)[] = [];
+  for (const [nic, options] of nics.entries()) {
+    if (options.switch === null) {
+      ports.push(null);
+      continue;
+    }
+    const port = await SwitchPort.connect({
+      address: options.switch,
+      key: identity.key,
+      pair: identity.pair,
+      replicaId: identity.replicaId,
+      epoch: identity.epoch,
+      mac: macBytes(options.mac),
+      nic,
+    });
+    port.onFrame = (data) => {
+      input({ kind: 'packet', nic, data });
+    };
+    ports.push(port);
+  }
+  return ports;
+}

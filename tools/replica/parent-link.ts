@@ -1,0 +1,88 @@
+/**
+ * Edge: the line between a replica and the `pair` (or another parent) that started it, over Node's IPC pipe.
+ *
+ *   replica -> parent   listening, console, event, progress, report
+ *   parent -> replica   stop, serial
+ *
+ * A replica whose parent has gone ends itself: no orphan processes.
+ */
+import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
+import type { ReplicaReport } from './result.js';
+
+export type ToParent =
+  | { readonly type: 'listening'; readonly channel: string; readonly control: string }
+  | { readonly type: 'started' }
+  | { readonly type: 'console'; readonly offset: number; readonly base64: string }
+  | { readonly type: 'event'; readonly event: { readonly kind: string; readonly [field: string]: unknown } }
+  | {
+      readonly type: 'progress';
+      readonly icount: number;
+      readonly mips: number;
+      readonly state: string;
+      readonly log: ReplicaReport['log'];
+    }
+  | { readonly type: 'report'; readonly report: ReplicaReport };
+
+export type FromParent = { readonly type: 'stop' } | { readonly type: 'serial'; readonly base64: string };
+
+/** The parent, or null when this process was started by a person. */
+export class ParentLink {
+  static connect(): ParentLink | null {
+    return process.send === undefined ? null : new ParentLink();
+  }
+
+  onMessage: ((message: FromParent) => void) | null = null;
+
+  private constructor() {
+    process.on('disconnect', () => {
+      process.exit(4);
+    });
+    process.on('message', (message) => {
+      this.onMessage?.(message as FromParent);
+    });
+  }
+
+  /** `done` is called when the message is in the kernel's hands: it survives this process. */
+  send(message: ToParent, done?: () => void): void {
+    process.send?.(message, undefined, undefined, (error) => {
+      if (error === null) done?.();
+    });
+  }
+
+  /** Send a last message and let the process end. */
+  finish(message: ToParent): Promise<void> {
+    return new Promise((resolve) => {
+      process.send?.(message, undefined, undefined, () => {
+        process.removeAllListeners('disconnect');
+        process.disconnect();
+        resolve();
+      });
+    });
+  }
+}
+
+/** Console bytes go to the parent, which collects them from whichever replica is live and drops repeats. */
+export class ParentConsole implements ConsoleSink {
+  readonly #parent: ParentLink;
+  #released: number;
+
+  constructor(parent: ParentLink, offset: number) {
+    this.#parent = parent;
+    this.#released = offset;
+  }
+
+  get released(): number {
+    return this.#released;
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    const message = { type: 'console', offset, base64: Buffer.from(bytes).toString('base64') } as const;
+    this.#parent.send(message, () => {
+      this.#released = Math.max(this.#released, offset + bytes.length);
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

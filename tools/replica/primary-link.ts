@@ -1,0 +1,112 @@
+/**
+ * Edge: a live replica's side of the logging channel to one backup, from the moment it has the state.
+ *
+ *   log frames, heartbeats ->      <- acknowledgements, the backup's end or divergence
+ */
+import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import { decodeMessage, encodeMessage, type End, type Message } from '../../hypervisor/channel/messages.js';
+import { DecodeError } from '../../emulator/errors.js';
+import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
+import { LagGovernor } from '../../hypervisor/ft/lag-governor.js';
+import { hostMs } from './host-time.js';
+import { Samples } from './result.js';
+
+export interface PrimaryLinkHooks {
+  acknowledged(seq: number): void;
+  /** The backup reached the log's end. */
+  ended(end: End): void;
+  /** The backup found a difference and stopped. */
+  diverged(what: string): void;
+}
+
+export class PrimaryLink {
+  readonly #connection: FrameConnection;
+  readonly #hooks: PrimaryLinkHooks;
+  readonly #detector: FailureDetector;
+  readonly #governor: LagGovernor;
+  #ackedSeq: number;
+  #lastSeq: number;
+  #closed = false;
+  /** Execution lag as the backup measures it. */
+  readonly lag = new Samples();
+  lagMs = 0;
+
+  constructor(
+    connection: FrameConnection,
+    options: { readonly detectMs: number; readonly lagMs: number; readonly firstSeq: number },
+    hooks: PrimaryLinkHooks,
+  ) {
+    this.#connection = connection;
+    this.#hooks = hooks;
+    this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
+    this.#governor = new LagGovernor(options.lagMs);
+    this.#ackedSeq = this.#lastSeq = options.firstSeq - 1;
+    connection.onFrame = (bytes) => {
+      this.#receive(bytes);
+    };
+  }
+
+  get ackedSeq(): number {
+    return this.#ackedSeq;
+  }
+
+  sendLog(frame: Uint8Array, lastSeq: number): void {
+    if (this.#closed) return;
+    const now = hostMs();
+    this.#lastSeq = lastSeq;
+    this.#detector.expectsAck(now);
+    this.#governor.sent(lastSeq, now);
+    this.#connection.send(encodeMessage({ type: 'log', frame }));
+  }
+
+  heartbeat(consoleReleased: number): void {
+    if (!this.#closed) this.#connection.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
+  }
+
+  /** How long to rest after `workedMs` so that the backup keeps up. */
+  restMs(workedMs: number): number {
+    return this.#closed ? 0 : this.#governor.restMs(workedMs, hostMs());
+  }
+
+  /** The backup has been silent for too long. */
+  suspects(): boolean {
+    return this.#detector.suspects(hostMs());
+  }
+
+  close(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.send(encodeMessage({ type: 'bye', reason }));
+    this.#connection.close();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    let message: Message;
+    try {
+      message = decodeMessage(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.close(error.message);
+      return;
+    }
+    this.#detector.heard(hostMs());
+    if (message.type === 'ack') this.#ack(message);
+    else if (message.type === 'end') this.#hooks.ended(message.end);
+    else if (message.type === 'diverged') this.#hooks.diverged(message.what);
+  }
+
+  #ack(ack: Extract<Message, { type: 'ack' }>): void {
+    // An acknowledgement of what was never sent would let outputs leave too early.
+    if (ack.receivedSeq > this.#lastSeq) {
+      this.close(`acknowledgement of entry ${ack.receivedSeq}, sent only up to ${this.#lastSeq}`);
+      return;
+    }
+    this.#ackedSeq = Math.max(this.#ackedSeq, ack.receivedSeq);
+    this.#detector.acknowledged(hostMs(), this.#ackedSeq < this.#lastSeq);
+    this.#governor.executed(ack.executedSeq);
+    this.lagMs = ack.lagMs;
+    this.lag.add(ack.lagMs);
+    this.#hooks.acknowledged(ack.receivedSeq);
+  }
+}

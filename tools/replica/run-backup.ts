@@ -1,0 +1,234 @@
+/**
+ * A replica that joins a live one: `backup`. It follows the log to its end, or goes live in the primary's place
+ * and runs the guest to its end. Returns its report.
+ */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { DivergenceError, ReplicaError } from '../../emulator/errors.js';
+import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
+import { connect, type FrameConnection } from '../../hypervisor/channel/transport.js';
+import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
+import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
+import { BackupSession } from './backup-session.js';
+import type { BackupEvent } from './backup-session-options.js';
+import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
+import { ControlServer } from './control-server.js';
+import { hostMs } from './host-time.js';
+import { LiveSession } from './live-session.js';
+import type { SessionEvent } from './live-session-options.js';
+import type { DriveOptions, NicOptions } from './machine-options.js';
+import { plugIn, type PluggedPort } from './network-ports.js';
+import type { ParentLink } from './parent-link.js';
+import { checkDrives } from './power-on.js';
+import { backupReport, liveReport } from './report.js';
+import type { ReplicaReport, Takeover } from './result.js';
+import { killSelf, onStopSignals } from './run-live.js';
+import { openConsole, openDisks } from './surroundings.js';
+import { takeSnapshot } from './take-snapshot.js';
+
+export interface BackupRunOptions {
+  readonly name: string;
+  readonly runDirectory: string;
+  readonly channel: string;
+  readonly drives: readonly DriveOptions[];
+  readonly nics: readonly NicOptions[];
+  readonly serial: string;
+  readonly quiet: boolean;
+  readonly snapshot: string | undefined;
+  readonly parent: ParentLink | null;
+  readonly key: Uint8Array | null;
+  readonly arbiter: Arbiter;
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly digestMs: number;
+  readonly until: number;
+  readonly killAt: number | undefined;
+  readonly connectMs: number;
+  readonly onEvent: (
+    event: BackupEvent | SessionEvent | { readonly kind: 'live'; readonly takeover: Takeover },
+  ) => void;
+  readonly onProgress: (parts: ReplicaParts) => void;
+}
+
+const PROGRESS_MS = 250;
+const CONNECT_RETRY_MS = 100;
+const PROBE_MS = 1000;
+
+export async function runBackup(options: BackupRunOptions): Promise<ReplicaReport> {
+  const replicaId = `backup-${randomUUID()}`;
+  const disks = await openDisks(options.drives);
+  const console = openConsole(options.serial, options.quiet, false, options.parent);
+  const snapshots = new SnapshotRequests();
+  const connection = await connectPatiently(options);
+  const backup: BackupSession = new BackupSession({
+    connection,
+    replicaId,
+    arbiter: options.arbiter,
+    detectMs: options.detectMs,
+    checkConfig: (config) => {
+      checkDrives(
+        { config },
+        disks.map((disk) => disk.sectors),
+      );
+    },
+    primaryGone: () => nobodyListens(options),
+    onSnapshot: (name) => {
+      onSnapshot(options, snapshots, backup.machine, name);
+    },
+    onEvent: options.onEvent,
+    ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
+  });
+  const parts: ReplicaParts = { name: options.name, replicaId, role: 'backup', live: null, backup };
+  const control = await ControlServer.listen(
+    join(options.runDirectory, 'backup.sock'),
+    controlHandler(parts, snapshots),
+  );
+  options.parent?.send({ type: 'listening', channel: options.channel, control: control.path });
+  const progress = setInterval(() => {
+    options.onProgress(parts);
+  }, PROGRESS_MS);
+  try {
+    if ((await follow(options, backup)) === 'live') return await goLive(options, parts, disks, console, snapshots);
+    finalSnapshot(options, backup.machine);
+    return backupReport(backup, null);
+  } catch (error) {
+    if (!(error instanceof DivergenceError)) throw error;
+    return backupReport(backup, error.message);
+  } finally {
+    clearInterval(progress);
+    control.close();
+    connection.close();
+    for (const disk of disks) await disk.close();
+    await console.close();
+    backup.machine?.dispose();
+  }
+}
+
+/** Follow the log; a signal ends a backup that nobody's parent started. */
+async function follow(options: BackupRunOptions, backup: BackupSession): Promise<'finished' | 'live'> {
+  let interrupt: () => void = () => undefined;
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = () => {
+      if (options.parent === null)
+        reject(new ReplicaError('interrupted: the live replica goes on without this backup'));
+    };
+  });
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    return await Promise.race([backup.follow(), interrupted]);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+/** The test-and-set is won: re-issue disk I/O, announce the MAC, open the outputs, run. In this order. */
+async function goLive(
+  options: BackupRunOptions,
+  parts: ReplicaParts,
+  disks: readonly DiskBackend[],
+  console: ConsoleSink,
+  snapshots: SnapshotRequests,
+): Promise<ReplicaReport> {
+  const backup = parts.backup as BackupSession;
+  const machine = backup.machine as Machine;
+  const { offset, bytes } = backup.replica!.takeConsole();
+  const ports: (PluggedPort | null)[] = [];
+  const session = new LiveSession({
+    machine,
+    clock: new ClockPolicy(machine.config.clock),
+    disks,
+    console,
+    ports,
+    arbiter: options.arbiter,
+    replicaId: parts.replicaId,
+    epoch: backup.epoch,
+    detectMs: options.detectMs,
+    lagMs: options.lagMs,
+    until: options.until,
+    digestMs: options.digestMs,
+    recorder: null,
+    consoleOffset: offset + bytes.length,
+    firstSeq: backup.replica!.receivedSeq + 1,
+    onSnapshot: (name) => {
+      onSnapshot(options, snapshots, machine, name);
+    },
+    onEvent: options.onEvent,
+    ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
+  });
+  parts.live = session;
+  session.live.reissueDiskRequests();
+  const identity = { pair: options.name, replicaId: parts.replicaId, epoch: backup.epoch, key: options.key };
+  ports.push(
+    ...(await plugIn(options.nics, identity, (input) => {
+      session.input(input);
+    })),
+  );
+  if (bytes.length > 0) console.write(offset, bytes);
+  const takeover = backup.takeover(hostMs());
+  options.onEvent({ kind: 'live', takeover });
+  const signals = onStopSignals(session, options.parent);
+  try {
+    await session.start();
+    finalSnapshot(options, machine);
+    await options.arbiter.release(session.epoch, parts.replicaId);
+    return mergeReports(liveReport(session, 'backup', takeover), backupReport(backup, null));
+  } finally {
+    signals.dispose();
+    session.close();
+    for (const port of ports) port?.close();
+  }
+}
+
+/** What a backup measured while it followed belongs into its report as a live replica, too. */
+function mergeReports(live: ReplicaReport, followed: ReplicaReport): ReplicaReport {
+  const { lagMsP50, lagMsP99, comparedIcount, comparedDigest, log } = followed;
+  return { ...live, lagMsP50, lagMsP99, comparedIcount, comparedDigest, log };
+}
+
+function onSnapshot(
+  options: BackupRunOptions,
+  snapshots: SnapshotRequests,
+  machine: Machine | null,
+  name: string,
+): void {
+  if (machine === null) return;
+  if (name === 'diverged-backup') takeSnapshot(machine, 'backup', join(options.runDirectory, `${name}.ftsnap`));
+  else snapshots.reached(name, machine, 'backup');
+}
+
+function finalSnapshot(options: BackupRunOptions, machine: Machine | null): void {
+  if (options.snapshot !== undefined && machine !== null) takeSnapshot(machine, 'backup', options.snapshot);
+}
+
+/** Connect, waiting a little for a primary that is still starting. @throws ReplicaError, ConfigError */
+async function connectPatiently(options: BackupRunOptions): Promise<FrameConnection> {
+  const deadline = hostMs() + options.connectMs;
+  for (;;) {
+    try {
+      return await connect({
+        address: options.channel,
+        key: options.key,
+        timeoutMs: options.connectMs,
+        option: '--channel',
+      });
+    } catch (error) {
+      if (!(error instanceof ReplicaError) || hostMs() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
+    }
+  }
+}
+
+/** True when the connection to the primary's address is refused: no process listens there any more. */
+async function nobodyListens(options: BackupRunOptions): Promise<boolean> {
+  try {
+    const probe = await connect({ address: options.channel, key: options.key, timeoutMs: PROBE_MS });
+    probe.close();
+    return false;
+  } catch (error) {
+    const cause = error instanceof ReplicaError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+    return cause?.code === 'ECONNREFUSED' || cause?.code === 'ENOENT';
+  }
+}

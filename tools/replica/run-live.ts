@@ -1,0 +1,217 @@
+/**
+ * A replica from power-on: `boot` (no channel) and `primary` (listens for a backup). Returns its report; the
+ * commands decide what to print and the exit status.
+ */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { ConfigError, ReplicaError } from '../../emulator/errors.js';
+import { listen, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
+import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
+import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
+import type { Input } from '../../hypervisor/ft/live-replica.js';
+import { LogFileWriter } from '../../hypervisor/log/log-file.js';
+import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
+import { ControlServer } from './control-server.js';
+import { logHeader } from './handshake.js';
+import { LiveSession } from './live-session.js';
+import type { SessionEvent } from './live-session-options.js';
+import type { MachinePlan } from './machine-options.js';
+import { plugIn, type PluggedPort } from './network-ports.js';
+import type { ParentLink } from './parent-link.js';
+import { powerOn } from './power-on.js';
+import { liveReport } from './report.js';
+import type { ReplicaReport } from './result.js';
+import { openConsole, openDisks } from './surroundings.js';
+import { takeSnapshot } from './take-snapshot.js';
+
+export interface LiveRunOptions {
+  readonly name: string;
+  readonly runDirectory: string;
+  readonly plan: MachinePlan;
+  readonly serial: string;
+  /** The guest's console must not go to stdout. */
+  readonly quiet: boolean;
+  readonly record: string | undefined;
+  /** Write a snapshot here when the run ends. */
+  readonly snapshot: string | undefined;
+  readonly parent: ParentLink | null;
+  readonly key: Uint8Array | null;
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly digestMs: number;
+  readonly killAt: number | undefined;
+  /** Null for `boot`. */
+  readonly replication: null | {
+    readonly channel: string;
+    readonly arbiter: Arbiter;
+    readonly waitBackup: boolean;
+    readonly force: boolean;
+  };
+  readonly onEvent: (event: SessionEvent | { readonly kind: 'waiting-for-backup'; readonly channel: string }) => void;
+  readonly onProgress: (session: LiveSession) => void;
+}
+
+const PROGRESS_MS = 250;
+
+export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
+  const replicaId = `primary-${randomUUID()}`;
+  const machine = powerOn(options.plan);
+  const disks = await openDisks(options.plan.drives);
+  const recorder =
+    options.record === undefined ? null : new LogFileWriter(options.record, logHeader(machine.config, 0, 0));
+  const console = openConsole(options.serial, options.quiet, true, options.parent);
+  const epoch = options.replication === null ? 1 : await claimFirstEpoch(options, replicaId);
+  const snapshots = new SnapshotRequests();
+  const ports: (PluggedPort | null)[] = [];
+  const session = new LiveSession({
+    machine,
+    clock: new ClockPolicy(machine.config.clock),
+    disks,
+    console,
+    ports,
+    arbiter: options.replication?.arbiter ?? null,
+    replicaId,
+    epoch,
+    detectMs: options.detectMs,
+    lagMs: options.lagMs,
+    until: options.plan.until,
+    digestMs: options.digestMs,
+    recorder,
+    consoleOffset: 0,
+    firstSeq: 0,
+    onSnapshot: (name) => {
+      snapshots.reached(name, machine, 'primary');
+    },
+    onEvent: (event) => {
+      if (event.kind === 'diverged')
+        takeSnapshot(machine, 'primary', join(options.runDirectory, 'diverged-primary.ftsnap'));
+      options.onEvent(event);
+    },
+    ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
+  });
+  const parts: ReplicaParts = { name: options.name, replicaId, role: 'primary', live: session, backup: null };
+  const control = await ControlServer.listen(
+    join(options.runDirectory, 'primary.sock'),
+    controlHandler(parts, snapshots),
+  );
+  const signals = onStopSignals(session, options.parent);
+  const progress = setInterval(() => {
+    options.onProgress(session);
+  }, PROGRESS_MS);
+  let listener: Listener | null = null;
+  try {
+    const identity = { pair: options.name, replicaId, epoch, key: options.key };
+    ports.push(
+      ...(await plugIn(options.plan.nics, identity, (input) => {
+        session.input(input);
+      })),
+    );
+    listener = await openChannel(options, session, control.path, signals.stopped);
+    options.parent?.send({ type: 'started' });
+    await session.start();
+    if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
+    recorder?.close();
+    await options.replication?.arbiter.release(session.epoch, replicaId);
+    return liveReport(session, 'primary', null);
+  } catch (error) {
+    recorder?.abandon();
+    throw error;
+  } finally {
+    clearInterval(progress);
+    signals.dispose();
+    control.close();
+    session.close();
+    await listener?.close();
+    for (const port of ports) port?.close();
+    for (const disk of disks) await disk.close();
+    await console.close();
+    machine.dispose();
+  }
+}
+
+async function claimFirstEpoch(options: LiveRunOptions, replicaId: string): Promise<number> {
+  const replication = options.replication;
+  if (replication === null) return 1;
+  const { arbiter, force } = replication;
+  if (!force && !(await arbiter.lastStopWasClean())) {
+    throw new ConfigError(
+      '--name',
+      options.name,
+      'the last run of this pair did not end in order, its disk may be older than what clients were told; use --force to start anyway',
+    );
+  }
+  const epoch = (await arbiter.newestEpoch()) + 1;
+  const verdict = await arbiter.claim(epoch, replicaId);
+  if (verdict === 'granted') return epoch;
+  throw new ReplicaError(
+    verdict === 'denied' ? `another replica claimed epoch ${epoch} first` : 'the arbiter cannot be reached',
+  );
+}
+
+/** Listen for a backup; with --wait-backup, until one has joined or the run is stopped. */
+async function openChannel(
+  options: LiveRunOptions,
+  session: LiveSession,
+  control: string,
+  stopped: Promise<void>,
+): Promise<Listener | null> {
+  const replication = options.replication;
+  if (replication === null) return null;
+  let joined: () => void = () => undefined;
+  const firstBackup = new Promise<void>((resolve) => {
+    joined = resolve;
+  });
+  const listener = await listen({
+    address: replication.channel,
+    key: options.key,
+    option: '--channel',
+    onConnection: (connection: FrameConnection) => {
+      void session.acceptBackup(connection).then(() => {
+        if (session.state === 'paired') joined();
+      });
+    },
+    onRefused: (message) => {
+      process.stderr.write(`ft86: ${message}\n`);
+    },
+  });
+  options.parent?.send({ type: 'listening', channel: listener.address, control });
+  options.onEvent({ kind: 'waiting-for-backup', channel: listener.address });
+  if (replication.waitBackup) await Promise.race([firstBackup, stopped]);
+  return listener;
+}
+
+/** SIGINT, SIGTERM and the parent's word end the run in order; a parent also gets the terminal's Ctrl-C and decides. */
+export function onStopSignals(
+  session: { input(input: Input): void },
+  parent: ParentLink | null,
+): { readonly stopped: Promise<void>; dispose(): void } {
+  let resolve: () => void = () => undefined;
+  const stopped = new Promise<void>((done) => {
+    resolve = done;
+  });
+  const stop = (): void => {
+    session.input({ kind: 'control', control: { op: 'stop', reason: 'stopped', exitCode: 0 } });
+    resolve();
+  };
+  const interrupt = parent === null ? stop : (): void => undefined;
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', stop);
+  if (parent !== null) {
+    parent.onMessage = (message) => {
+      if (message.type === 'stop') stop();
+      else session.input({ kind: 'serial', data: Buffer.from(message.base64, 'base64') });
+    };
+  }
+  return {
+    stopped,
+    dispose: () => {
+      process.off('SIGINT', interrupt);
+      process.off('SIGTERM', stop);
+    },
+  };
+}
+
+/** The fault injected by --kill: as dead as the machine it runs on. */
+export function killSelf(): void {
+  process.kill(process.pid, 'SIGKILL');
+}

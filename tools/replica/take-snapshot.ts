@@ -1,0 +1,43 @@
+/** Writes a machine's present state to a snapshot file. */
+import type { Machine } from '../../hypervisor/machine/machine.js';
+import type { Registers, SegmentRegister } from '../../emulator/vcpu.js';
+import { writeSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
+import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
+
+/** @param role what the replica is, e.g. `primary` @throws ConfigError when the path cannot be written */
+export function takeSnapshot(machine: Machine, role: string, path: string): void {
+  const { cpu, devices } = machine.save();
+  const { image, drives, nics, ...rest } = machine.config;
+  writeSnapshot(
+    path,
+    {
+      meta: {
+        icount: machine.icount,
+        guestNs: machine.nowNs(),
+        image,
+        memoryBytes: machine.config.memoryBytes,
+        configuration: {
+          ...rest,
+          drives: drives.map((drive) => ({ ...drive })),
+          nics: nics.map((nic) => ({ ...nic })),
+        },
+        digest: machine.digest(),
+        role,
+      },
+      registers: flatRegisters(machine.registers()),
+      cpuState: cpu,
+      devices: { ...devices, clock: machine.clock.save() },
+    },
+    machine.vcpu.ram.view,
+  );
+}
+
+/** Registers under flat names: `eax`, `cs.base`. */
+export function flatRegisters(registers: Registers): SnapshotRegisters {
+  const flat: Record<string, number> = {};
+  for (const [name, value] of Object.entries(registers) as [string, number | SegmentRegister][]) {
+    if (typeof value === 'number') flat[name] = value;
+    else for (const part of ['selector', 'base', 'limit', 'flags'] as const) flat[`${name}.${part}`] = value[part];
+  }
+  return flat;
+}
