@@ -10,7 +10,7 @@
 import type { DeviceModel, RegisterBlock } from './device.js';
 import type { Environment } from './environment.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const DEBUG_EXIT_PORT = 0xf4;
 export const DEBUG_EXIT_PORT_COUNT = 4;

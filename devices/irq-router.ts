@@ -13,7 +13,7 @@
 import { assert } from '../emulator/errors.js';
 import type { DeviceModel, IrqLine } from './device.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 /** ISA interrupt of PIRQA# to PIRQD#. */
 const PIRQ_TO_ISA = [10, 11, 10, 11] as const;

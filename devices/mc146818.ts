@@ -17,7 +17,7 @@ import type { DeviceModel, IrqLine, RegisterBlock, TimedDevice } from './device.
 import type { Environment } from './environment.js';
 import * as clock from './mc146818-time.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const RTC_PORT = 0x70;
 export const RTC_PORT_COUNT = 2;

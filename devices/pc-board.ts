@@ -11,19 +11,19 @@
 import { DecodeError, assert } from '../emulator/errors.js';
 import type { DeviceModel, TimedDevice } from './device.js';
 import type { Dma } from './dma.js';
-import { DebugExit } from './debug-exit.js';
+import { DEBUG_EXIT_PORT, DEBUG_EXIT_PORT_COUNT, DebugExit } from './debug-exit.js';
 import type { DiskRequest, Environment } from './environment.js';
 import { IrqRouter, PCI_ISA_IRQS } from './irq-router.js';
-import { Mc146818 } from './mc146818.js';
+import { Mc146818, RTC_PORT, RTC_PORT_COUNT } from './mc146818.js';
 import { MemoryBus } from './memory-bus.js';
 import type { PciFunction } from './pci-device.js';
 import { PCI_PORT, PCI_PORT_COUNT, PciHost } from './pci-host.js';
-import { Pic8259Pair } from './pic8259.js';
-import { Pit8254 } from './pit8254.js';
+import { ELCR_PORT, ELCR_PORT_COUNT, PIC_MASTER_PORT, PIC_PORT_COUNT, PIC_SLAVE_PORT, Pic8259Pair } from './pic8259.js';
+import { PIT_PORT, PIT_PORT_COUNT, Pit8254 } from './pit8254.js';
 import { PortBus } from './port-bus.js';
 import type { StateRecord } from './state.js';
-import { SystemControl } from './system-control.js';
-import { Uart16550 } from './uart16550.js';
+import { SYSTEM_CONTROL_A_PORT, SYSTEM_CONTROL_B_PORT, SystemControl } from './system-control.js';
+import { COM1_PORT, UART_PORT_COUNT, Uart16550 } from './uart16550.js';
 import { VirtioBlk } from './virtio/virtio-blk.js';
 import { VirtioNet } from './virtio/virtio-net.js';
 
@@ -154,15 +154,15 @@ export class PcBoard {
 
   #wire(environment: Environment): void {
     const { ports, pic, pit, systemControl, rtc, uart, pci } = this;
-    ports.insert('pic-master', 0x20, 2, pic.masterPorts);
-    ports.insert('pic-slave', 0xa0, 2, pic.slavePorts);
-    ports.insert('pic-elcr', 0x4d0, 2, pic.elcrPorts);
-    ports.insert('pit', 0x40, 4, pit);
-    ports.insert('system-control-b', 0x61, 1, systemControl.portB);
-    ports.insert('system-control-a', 0x92, 1, systemControl.portA);
-    ports.insert('rtc', 0x70, 2, rtc);
-    ports.insert('uart', 0x3f8, 8, uart);
-    ports.insert('debug-exit', 0xf4, 1, new DebugExit({ environment }), 4);
+    ports.insert('pic-master', PIC_MASTER_PORT, PIC_PORT_COUNT, pic.masterPorts);
+    ports.insert('pic-slave', PIC_SLAVE_PORT, PIC_PORT_COUNT, pic.slavePorts);
+    ports.insert('pic-elcr', ELCR_PORT, ELCR_PORT_COUNT, pic.elcrPorts);
+    ports.insert('pit', PIT_PORT, PIT_PORT_COUNT, pit);
+    ports.insert('system-control-b', SYSTEM_CONTROL_B_PORT, 1, systemControl.portB);
+    ports.insert('system-control-a', SYSTEM_CONTROL_A_PORT, 1, systemControl.portA);
+    ports.insert('rtc', RTC_PORT, RTC_PORT_COUNT, rtc);
+    ports.insert('uart', COM1_PORT, UART_PORT_COUNT, uart);
+    ports.insert('debug-exit', DEBUG_EXIT_PORT, DEBUG_EXIT_PORT_COUNT, new DebugExit({ environment }), 4);
     ports.insert('pci', PCI_PORT, PCI_PORT_COUNT, pci, 4);
     ports.setMovable(pci.ioRanges);
     this.memory.setMovable(pci.memoryRanges);

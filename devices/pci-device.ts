@@ -39,7 +39,7 @@ import {
   STATUS_INTERRUPT,
 } from './pci-header.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 /** A range of registers that the guest places with a base address register. All BARs are 32 bits wide. */
 export interface PciBar {

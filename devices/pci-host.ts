@@ -22,7 +22,7 @@ import type { IrqRouter } from './irq-router.js';
 import { PciFunction } from './pci-device.js';
 import { COMMAND_IO, COMMAND_MEMORY, PCI_BAR0, PCI_COMMAND, PCI_INTERRUPT_LINE } from './pci-header.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const PCI_PORT = 0xcf8;
 export const PCI_PORT_COUNT = 8;

@@ -10,7 +10,7 @@
  * Source: Intel 8259A data sheet (231468), "Initialization Command Words" and "Operation Command Words".
  */
 import type { StateRecord } from './state.js';
-import type { SavedFields } from './virtio/saved-fields.js';
+import type { SavedFields } from './saved-fields.js';
 
 /** ICW1 (A0 = 0, bit 4 set). */
 const ICW1 = 0x10;

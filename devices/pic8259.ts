@@ -20,7 +20,7 @@ import type { DeviceModel, IrqLine, RegisterBlock } from './device.js';
 import type { Environment } from './environment.js';
 import { Pic8259 } from './pic8259-chip.js';
 import type { StateRecord } from './state.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const PIC_MASTER_PORT = 0x20;
 export const PIC_SLAVE_PORT = 0xa0;

@@ -28,7 +28,7 @@ import {
   type ChannelRegisters,
 } from './pit8254-registers.js';
 import type { StateRecord } from './state.js';
-import type { SavedFields } from './virtio/saved-fields.js';
+import type { SavedFields } from './saved-fields.js';
 
 /** Status byte (read-back). */
 const STATUS_OUT = 0x80;

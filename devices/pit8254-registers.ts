@@ -3,7 +3,7 @@
  *
  * Source: Intel 8254 data sheet (231164), "Programming the 8254".
  */
-import type { SavedFields } from './virtio/saved-fields.js';
+import type { SavedFields } from './saved-fields.js';
 
 /** Bits 5..4 of the control word. */
 export const ACCESS_LOW = 1;

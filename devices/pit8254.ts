@@ -16,7 +16,7 @@ import type { Environment } from './environment.js';
 import { Pit8254Channel } from './pit8254-channel.js';
 import type { StateRecord } from './state.js';
 import { nsOfTick, ticksAt } from './tick-clock.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const PIT_PORT = 0x40;
 export const PIT_PORT_COUNT = 4;

@@ -15,7 +15,7 @@ import type { Pit8254 } from './pit8254.js';
 import { PIT_HZ } from './pit8254.js';
 import type { StateRecord } from './state.js';
 import { ticksAt } from './tick-clock.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const SYSTEM_CONTROL_B_PORT = 0x61;
 export const SYSTEM_CONTROL_A_PORT = 0x92;

@@ -59,7 +59,7 @@ import {
   SCR,
   TRIGGER_BYTES,
 } from './uart16550-registers.js';
-import { SavedFields } from './virtio/saved-fields.js';
+import { SavedFields } from './saved-fields.js';
 
 export const COM1_PORT = 0x3f8;
 export const COM1_IRQ = 4;

@@ -18,7 +18,7 @@ import { assert } from '../../emulator/errors.js';
 import type { DiskRequest } from '../environment.js';
 import type { StateRecord } from '../state.js';
 import type { Segment } from './descriptor-chain.js';
-import type { SavedFields } from './saved-fields.js';
+import type { SavedFields } from '../saved-fields.js';
 
 export const SECTOR_BYTES = 512;
 /** A chain has at most this many buffers: a queue's own descriptors and one indirect table. */

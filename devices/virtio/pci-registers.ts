@@ -14,7 +14,7 @@ import type { RegisterBlock } from '../device.js';
 import type { StateRecord } from '../state.js';
 import { QUEUE_SIZE_MAX } from './constants.js';
 import { byteRegisters, RegisterMap, type Register } from './register-map.js';
-import type { SavedFields } from './saved-fields.js';
+import type { SavedFields } from '../saved-fields.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { RING_ADDRESSES, type Virtqueue } from './virtqueue.js';
 

@@ -29,7 +29,7 @@ import {
   type PendingRequest,
   type ReplyTo,
 } from './disk-request-queue.js';
-import { SavedFields } from './saved-fields.js';
+import { SavedFields } from '../saved-fields.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { VirtioPci } from './virtio-pci.js';
 

@@ -30,7 +30,7 @@ import {
   STATUS_NEEDS_RESET,
 } from './constants.js';
 import type { Chain } from './descriptor-chain.js';
-import type { SavedFields } from './saved-fields.js';
+import type { SavedFields } from '../saved-fields.js';
 import { Virtqueue, type RingFeatures } from './virtqueue.js';
 
 export interface VirtioDeviceOptions {

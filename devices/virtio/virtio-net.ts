@@ -19,7 +19,7 @@ import type { Environment } from '../environment.js';
 import type { PciFunction } from '../pci-device.js';
 import type { StateRecord } from '../state.js';
 import { gather, scatter, type Chain } from './descriptor-chain.js';
-import { SavedFields } from './saved-fields.js';
+import { SavedFields } from '../saved-fields.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { VirtioPci } from './virtio-pci.js';
 

@@ -29,7 +29,7 @@ import {
   PciRegisters,
   type DeviceConfig,
 } from './pci-registers.js';
-import type { SavedFields } from './saved-fields.js';
+import type { SavedFields } from '../saved-fields.js';
 import { VirtioDevice, type VirtioDeviceOptions } from './virtio-device.js';
 
 export interface VirtioPciOptions extends Omit<VirtioDeviceOptions, 'interrupt' | 'dma'> {

@@ -19,7 +19,7 @@ import type { Dma } from '../dma.js';
 import type { StateRecord } from '../state.js';
 import { AVAIL_NO_INTERRUPT, DESC_BYTES, LEGACY_QUEUE_ALIGN, QUEUE_SIZE_MAX } from './constants.js';
 import { physicalAddress, walkChain, type Chain } from './descriptor-chain.js';
-import type { SavedFields } from './saved-fields.js';
+import type { SavedFields } from '../saved-fields.js';
 
 /** The 32-bit halves of the three ring addresses, in the order of the registers (4.1.4.3). */
 export const RING_ADDRESSES = ['descLow', 'descHigh', 'driverLow', 'driverHigh', 'deviceLow', 'deviceHigh'] as const;

@@ -1,6 +1,6 @@
 /**
  * The messages of the logging channel, one per transport frame. The first byte is the type; numbers are
- * little-endian, icounts and sequence numbers are float64 (safe integers).
+ * little-endian; icounts, offsets and sequence numbers are float64 (safe integers; -1: no entry yet).
  *
  *   joining   backup HELLO -> ; primary <- WELCOME (or REFUSED), PAGES..., STATE
  *   running   primary LOG, HEARTBEAT -> ; backup <- ACK
@@ -150,10 +150,14 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
       return { type, frame: rest };
     case 'ack': {
       const [receivedSeq, executedSeq, icount, lagMs] = numbers(rest, 4) as [number, number, number, number];
+      [receivedSeq, executedSeq, icount].forEach(checkInteger);
       return { type, receivedSeq, executedSeq, icount, lagMs };
     }
-    case 'heartbeat':
-      return { type, consoleReleased: numbers(rest, 1)[0] as number };
+    case 'heartbeat': {
+      const [consoleReleased] = numbers(rest, 1) as [number];
+      checkInteger(consoleReleased, 0);
+      return { type, consoleReleased };
+    }
     case 'diverged':
       return { type, what: rest.toString('utf8', 0, 4096) };
     case 'end':
@@ -194,6 +198,11 @@ function numbers(rest: Buffer, count: number): number[] {
     if (!Number.isFinite(value)) throw new DecodeError('bad-number', 1 + i * 8, 'not a finite number');
     return value;
   });
+}
+
+function checkInteger(value: number, index: number): void {
+  if (Number.isSafeInteger(value) && value >= -1) return;
+  throw new DecodeError('bad-number', 1 + index * 8, `${value} is not a sequence number, an icount or an offset`);
 }
 
 function need(rest: Buffer, bytes: number): void {

@@ -6,6 +6,7 @@
  *                 the host is late, so that the run does not depend on the host's speed
  */
 import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
+import { assert } from '../../emulator/errors.js';
 import type { ClockMode } from './clock-policy.js';
 
 /** Guest time that a request takes under the icount clock. */
@@ -35,8 +36,11 @@ export class DiskQueue {
   /** The host finished a request: what may reach the guest right now. */
   completed(completion: DiskCompletion): readonly DiskCompletion[] {
     if (this.#mode === 'host') return [completion];
-    const waiting = this.#waiting.find((w) => w.drive === completion.drive && w.tag === completion.tag);
-    if (waiting !== undefined) waiting.completion = completion;
+    const waits = (w: Waiting): boolean =>
+      w.completion === null && w.drive === completion.drive && w.tag === completion.tag;
+    const waiting = this.#waiting.find(waits);
+    assert(waiting !== undefined, `drive ${completion.drive} completed request ${completion.tag}, which does not wait`);
+    waiting.completion = completion;
     return [];
   }
 

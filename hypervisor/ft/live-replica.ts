@@ -73,7 +73,7 @@ export class LiveReplica {
   #inbox: Input[] = [];
   #nowNs = 0;
   #started = false;
-  #lastDigestNs = 0;
+  #lastDigestNs = -Infinity;
   #broken = false;
   #end: RunEnd | null = null;
 
@@ -93,6 +93,12 @@ export class LiveReplica {
   }
   get gate(): OutputGate {
     return this.recorder.gate;
+  }
+
+  /** A backup or a recording listens from here on; the first thing it gets is a digest of where it starts. */
+  startLogging(): void {
+    this.recorder.setLogging(true);
+    this.#lastDigestNs = -Infinity;
   }
 
   /** Give the guest an input; it lands at the next step's icount. */
@@ -140,7 +146,6 @@ export class LiveReplica {
     this.#slice.begin(nowNs, this.machine.icount);
     if (this.#started) return;
     this.#started = true;
-    this.#lastDigestNs = nowNs;
     this.#options.clock.start(nowNs, this.machine.nowNs());
   }
 
@@ -279,6 +284,7 @@ export class LiveReplica {
     if (deadlineNs === null) return WAIT_FOR_INPUT;
     const dueNs = this.#options.clock.hostTimeOf(deadlineNs);
     if (dueNs > this.#nowNs) return { kind: 'idle', untilNs: dueNs };
+    this.#options.clock.woken(this.#nowNs, deadlineNs);
     this.#appendAndApply(this.#clockEntry('deadline', null));
     return RUNNING;
   }

@@ -8,7 +8,7 @@
  *
  * Invariants: ns is monotonic in icount; rate >= 1; all values are safe integers, computed exactly.
  */
-import { assert } from '../../emulator/errors.js';
+import { assert, DecodeError } from '../../emulator/errors.js';
 import type { StateRecord } from '../../devices/state.js';
 import { RATE_ONE_NS } from '../log/entry.js';
 
@@ -72,8 +72,12 @@ export class GuestClock {
     return { baseIcount: this.#baseIcount, baseNs: this.#baseNs, rate: this.#rate };
   }
 
+  /** Take over saved fields. @throws DecodeError when one is out of range */
   restore(baseIcount: number, baseNs: number, rate: number): void {
-    this.#checkRate(rate);
+    for (const value of [baseIcount, baseNs, rate]) {
+      if (!Number.isSafeInteger(value) || value < 0) throw new DecodeError('bad-clock', 0, `clock field ${value}`);
+    }
+    if (rate < RATE_MIN || rate > RATE_MAX) throw new DecodeError('bad-clock', 0, `clock rate ${rate}`);
     this.#baseIcount = baseIcount;
     this.#baseNs = baseNs;
     this.#rate = rate;

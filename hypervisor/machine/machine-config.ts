@@ -44,7 +44,7 @@ export type MachineConfig = z.infer<typeof machineConfigSchema>;
 
 /** Parse `64M`, `1G`, `8192K` or a number of bytes. @throws ConfigError naming `option` */
 export function parseSize(option: string, text: string): number {
-  const match = /^([0-9]{1,12})([KMG]?)i?B?$/i.exec(text);
+  const match = /^([0-9]{1,12})(?:([KMG])i?)?B?$/i.exec(text);
   const unit = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }[match?.[2]?.toUpperCase() ?? ''];
   if (match?.[1] === undefined || unit === undefined) {
     throw new ConfigError(option, text, 'must be a number of bytes with an optional K, M or G, e.g. 64M');

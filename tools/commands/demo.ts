@@ -99,6 +99,7 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
 function check(result: PairResult, act: Act): void {
   const { client, identical, takeover } = result;
   if (identical === false) throw new ReplicaError('the replicas differ');
-  if (client !== null && (client.lost > 0 || client.duplicated > 0)) throw new ReplicaError('the client saw a difference');
+  if (client !== null && (client.lost > 0 || client.duplicated > 0))
+    throw new ReplicaError('the client saw a difference');
   if (act.kills.length > 0 && takeover === null) throw new ReplicaError('no take-over happened');
 }

@@ -53,6 +53,11 @@ export const pairCommand: CommandModule<object, PairArguments> = {
     const name = args.name ?? ephemeralName(args.image);
     const runDirectory = makeRunDirectory(name);
     const progress = new Progress(!args.json);
+    const interrupted = interruption();
+    let stopAsked = false;
+    void interrupted.then(() => {
+      stopAsked = true;
+    });
     try {
       const plan = planMachine(args, runDirectory);
       const result = await runPair({
@@ -76,12 +81,12 @@ export const pairCommand: CommandModule<object, PairArguments> = {
           progress.clear();
           say(line);
         },
-        interrupted: interruption(),
+        interrupted,
       });
       progress.clear();
       if (args.json) printJson(result);
       else process.stdout.write(`${renderPairResult(result)}\n`);
-      process.exitCode = exitStatus(result);
+      process.exitCode = exitStatus(result, stopAsked);
     } finally {
       progress.clear();
       if (args.name === undefined && process.exitCode !== 3) removeRunDirectory(runDirectory);
@@ -89,10 +94,12 @@ export const pairCommand: CommandModule<object, PairArguments> = {
   },
 };
 
-function exitStatus(result: PairResult): number {
+function exitStatus(result: PairResult, interrupted: boolean): number {
   if (result.identical === false) return 3;
   if (!result.primary.survived && !result.backup.survived) return 4;
-  if (result.client !== null && (result.client.lost > 0 || result.client.duplicated > 0)) return 4;
+  const { client } = result;
+  if (client !== null && (client.lost > 0 || client.duplicated > 0)) return 4;
+  if (client !== null && !client.completed && !interrupted) return 4;
   return guestExitStatus(result.stop);
 }
 

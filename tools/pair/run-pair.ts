@@ -11,8 +11,9 @@ import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
 import type { ConsoleCollector } from '../../hypervisor/backend/console.js';
 import type { LoadResult } from '../load/load-result.js';
-import { runLoad } from '../load/load-run.js';
+import { LoadError, runLoad, type LoadHooks } from '../load/load-run.js';
 import { guestPort, type LoadSpec } from '../load/load-spec.js';
+import type { UdpTarget } from '../load/udp-client.js';
 import type { MachinePlan } from '../replica/machine-options.js';
 import type { ToParent } from '../replica/parent-link.js';
 import { NO_LOG } from '../replica/report.js';
@@ -57,6 +58,12 @@ export type PairEvent =
   | { readonly kind: 'progress'; readonly who: 'primary' | 'backup'; readonly icount: number; readonly mips: number }
   | { readonly kind: 'load-progress'; readonly acked: number; readonly operations: number };
 
+interface ArmedKills {
+  readonly timers: readonly NodeJS.Timeout[];
+  /** Resolves when all of them have been carried out. */
+  readonly fired: Promise<unknown>;
+}
+
 /** How long a replica may take to come up, and to report after the run. */
 const START_MS = 30_000;
 const REPORT_MS = 30_000;
@@ -81,9 +88,9 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
     const startMs = hostMs();
     const forward = network?.forwards[0] ?? null;
     options.onEvent({ kind: 'started', primaryPid: primary.child.pid, backupPid: backup.child.pid, forward });
-    const timers = armKills(options, primary, backup);
-    const client = await guestRun(options, network, [primary, backup]);
-    for (const timer of timers) clearTimeout(timer);
+    const kills = armKills(options, primary, backup);
+    const client = await guestRun(options, network, [primary, backup], kills);
+    for (const timer of kills.timers) clearTimeout(timer);
     await settle([primary, backup]);
     return summarise({
       image: options.plan.config.image,
@@ -218,7 +225,8 @@ async function whileAlive<T>(replica: Replica, promise: Promise<T>, timeoutMs: n
   }
 }
 
-function armKills(options: PairOptions, primary: Replica, backup: Replica): NodeJS.Timeout[] {
+/** Inject the faults that were asked for at a time. */
+function armKills(options: PairOptions, primary: Replica, backup: Replica): ArmedKills {
   for (const [who, replica] of [
     ['primary', primary],
     ['backup', backup],
@@ -227,13 +235,20 @@ function armKills(options: PairOptions, primary: Replica, backup: Replica): Node
       if (replica.child.killed) options.onEvent({ kind: 'killed', who, icount: replica.last.icount });
     });
   }
-  return options.kills
+  const timers: NodeJS.Timeout[] = [];
+  const fired = options.kills
     .filter((kill) => kill.unit === 'ms')
-    .map((kill) =>
-      setTimeout(() => {
-        (kill.victim === 'primary' ? primary : backup).child.kill();
-      }, kill.value),
+    .map(
+      (kill) =>
+        new Promise<void>((resolve) => {
+          const strike = (): void => {
+            (kill.victim === 'primary' ? primary : backup).child.kill();
+            resolve();
+          };
+          timers.push(setTimeout(strike, kill.value));
+        }),
     );
+  return { timers, fired: Promise.all(fired) };
 }
 
 /** Until the guest has ended by itself, the load is done, or the user has had enough. */
@@ -241,6 +256,7 @@ async function guestRun(
   options: PairOptions,
   network: SwitchProcess | null,
   replicas: Replica[],
+  kills: ArmedKills,
 ): Promise<LoadResult | null> {
   const ended = Promise.all(replicas.map((replica) => replica.child.exited));
   // Said until it is heard: a backup that is just going live cannot stop a guest yet.
@@ -268,8 +284,17 @@ async function guestRun(
   void ended.then(() => {
     abort.abort();
   });
-  const client = await runLoad(options.load, forwardTarget(forward), {
+  const over = new Promise<void>((resolve) => {
+    abort.signal.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+  const client = await judgedLoad(options.load, forwardTarget(forward), {
     signal: abort.signal,
+    // What was acknowledged must survive the faults: read it after the last of them.
+    beforeCheck: async () => {
+      await Promise.race([kills.fired, over]);
+    },
     onProgress: (acked) => {
       options.onEvent({ kind: 'load-progress', acked, operations });
     },
@@ -278,7 +303,18 @@ async function guestRun(
   return client;
 }
 
-function forwardTarget(forward: string): { host: string; port: number } {
+/** Run the clients; a guest that falls silent is a result too, with what was acknowledged before. */
+async function judgedLoad(spec: LoadSpec, target: UdpTarget, hooks: LoadHooks): Promise<LoadResult> {
+  try {
+    return await runLoad(spec, target, hooks);
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    process.stderr.write(`ft86: the clients gave up: ${error.message}\n`);
+    return error.result;
+  }
+}
+
+function forwardTarget(forward: string): UdpTarget {
   const [host = '127.0.0.1', port = '0'] = forward.split(':');
   return { host, port: Number(port) };
 }

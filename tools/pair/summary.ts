@@ -71,7 +71,7 @@ export function summarise(evidence: PairEvidence): PairResult {
     identical,
     comparedIcount,
     digest: survivor?.digest ?? null,
-    diff: diff ?? NO_DIFF,
+    diff: diff === null ? NO_DIFF : { registers: diff.registers, pages: diff.pages, devices: diff.devices },
     primary: replica(primary, evidence.primaryLast, evidence.seconds),
     backup: {
       ...replica(backup, evidence.backupLast, evidence.seconds),

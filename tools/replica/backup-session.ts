@@ -17,30 +17,28 @@ import { ownHello } from './handshake.js';
 import { hostMs } from './host-time.js';
 import { Joiner } from './joiner.js';
 import type { BackupSessionOptions } from './backup-session-options.js';
-import type { Samples, Takeover } from './result.js';
+import type { Takeover } from './result.js';
+import { TakeoverTimes } from './takeover-times.js';
 
 /** How following ended. */
 export type BackupOutcome = 'finished' | 'live';
 
 const WATCH_MS = 20;
 const ARBITER_RETRY_MS = 200;
+const PROBE_RETRY_MS = 10;
 /** Instructions between looks at the sockets: about 2 ms. */
 const STEP_INSTRUCTIONS = 1_000_000;
 
 export class BackupSession {
   readonly account = new LogAccount();
-  readonly #lag = new ExecutionLag();
+  readonly lag = new ExecutionLag();
   readonly #joiner: Joiner;
   readonly #options: BackupSessionOptions;
   readonly #detector: FailureDetector;
   #state: BackupState = 'joining';
   #replica: BackupReplica | null = null;
   #epoch = 0;
-  #heardMs = hostMs();
-  #suspectedMs = 0;
-  #drainedMs = 0;
-  #reason: Takeover['reason'] = 'silent';
-  #wonMs = 0;
+  readonly #times = new TakeoverTimes();
   #looping = false;
   #watch: NodeJS.Timeout | null = null;
   #broken = false;
@@ -67,28 +65,14 @@ export class BackupSession {
   get epoch(): number {
     return this.#epoch;
   }
-  get lagMs(): number {
-    return this.#lag.ms;
-  }
-  /** The execution lag of every frame. */
-  get lag(): Samples {
-    return this.#lag.samples;
-  }
   /** Host seconds since the state was complete. */
   get seconds(): number {
     return (hostMs() - this.#startMs) / 1000;
   }
 
-  /** The take-over's times; outputs are open from `openMs` on. */
-  takeover(openMs: number): Takeover {
-    return {
-      reason: this.#reason,
-      detectMs: round(this.#suspectedMs - this.#heardMs),
-      drainMs: round(this.#drainedMs - this.#suspectedMs),
-      arbiterMs: round(this.#wonMs - this.#drainedMs),
-      totalMs: round(openMs - this.#heardMs),
-      icount: this.machine?.icount ?? 0,
-    };
+  /** The take-over's times, when the outputs are opened now. */
+  takeover(): Takeover {
+    return this.#times.live(this.machine?.icount ?? 0);
   }
 
   /** Join and follow until the log ends or this replica has won the right to go live. */
@@ -147,7 +131,7 @@ export class BackupSession {
   #heard(): void {
     const now = hostMs();
     this.#detector.heard(now);
-    if (this.#state === 'joining' || this.#state === 'replaying') this.#heardMs = now;
+    if (this.#state === 'joining' || this.#state === 'replaying') this.#times.heard(now);
   }
 
   #welcome(message: Extract<Message, { type: 'welcome' }>): void {
@@ -178,7 +162,7 @@ export class BackupSession {
     if (replica === null) throw new DecodeError('bad-order', 0, 'a log frame before the state');
     if (this.#state !== 'replaying') return;
     replica.receive(frame);
-    this.#lag.received(replica.receivedSeq);
+    this.lag.received(replica.receivedSeq);
     this.#acknowledge();
     this.#schedule();
   }
@@ -194,9 +178,7 @@ export class BackupSession {
     if (replica === null || this.#state !== 'replaying') return;
     const { receivedSeq, executedSeq } = replica;
     const icount = replica.machine.icount;
-    this.#options.connection.send(
-      encodeMessage({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.#lag.ms }),
-    );
+    this.#options.connection.send(encodeMessage({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.lag.ms }));
   }
 
   // --- executing ---
@@ -216,7 +198,7 @@ export class BackupSession {
     const replica = this.#replica;
     if (replica === null || (this.#state !== 'replaying' && this.#state !== 'draining')) return;
     const result = replica.step(this.#budget(replica));
-    this.#lag.executed(replica.executedSeq);
+    this.lag.executed(replica.executedSeq);
     this.#checkBreak(replica);
     if (result === 'running') {
       this.#schedule();
@@ -262,42 +244,38 @@ export class BackupSession {
     });
   }
 
+  /** The channel is closed: ask until it is known that nobody listens there, or silence has lasted long enough. */
   async #channelClosed(): Promise<void> {
-    if (this.#state !== 'joining' && this.#state !== 'replaying') return;
-    if (await this.#options.primaryGone()) {
-      this.#guard(() => {
-        this.#suspect('connection-refused');
-      });
+    while (this.#state === 'joining' || this.#state === 'replaying') {
+      if (await this.#options.primaryGone()) {
+        this.#guard(() => {
+          this.#suspect('connection-refused');
+        });
+        return;
+      }
+      // A dying process closes its sockets one after the other.
+      await new Promise((resolve) => setTimeout(resolve, PROBE_RETRY_MS));
     }
   }
 
   #suspect(reason: Takeover['reason']): void {
     if (this.#state !== 'joining' && this.#state !== 'replaying') return;
-    this.#reason = reason;
-    this.#suspectedMs = hostMs();
+    const detectMs = this.#times.suspected(reason);
     this.#input({ kind: 'primary-silent' });
-    this.#options.onEvent({ kind: 'primary-silent', reason, detectMs: round(this.#suspectedMs - this.#heardMs) });
+    this.#options.onEvent({ kind: 'primary-silent', reason, detectMs });
     this.#schedule();
   }
 
   #drained(replica: BackupReplica): void {
-    this.#drainedMs = hostMs();
-    this.#options.onEvent({
-      kind: 'drained',
-      icount: replica.machine.icount,
-      ms: round(this.#drainedMs - this.#suspectedMs),
-    });
+    this.#options.onEvent({ kind: 'drained', icount: replica.machine.icount, ms: this.#times.drained() });
     this.#input({ kind: 'log-drained' });
   }
 
   async #contend(): Promise<void> {
     const verdict = await this.#options.arbiter.claim(this.#epoch + 1, this.#options.replicaId);
     this.#guard(() => {
-      this.#wonMs = hostMs();
-      if (verdict === 'granted') {
-        this.#epoch++;
-        this.#options.onEvent({ kind: 'won', epoch: this.#epoch, ms: round(this.#wonMs - this.#drainedMs) });
-      }
+      const ms = this.#times.won();
+      if (verdict === 'granted') this.#options.onEvent({ kind: 'won', epoch: ++this.#epoch, ms });
       this.#input({ kind: 'arbiter', verdict });
     });
   }
@@ -370,8 +348,4 @@ export class BackupSession {
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;
   }
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

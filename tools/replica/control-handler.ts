@@ -98,7 +98,7 @@ function status(parts: ReplicaParts): ControlReply {
     icount: machine?.icount ?? 0,
     guestNs: machine?.nowNs() ?? 0,
     mips: live?.mips ?? mipsOf(backup),
-    lagMs: live === null ? (backup?.lagMs ?? null) : live.lagMs,
+    lagMs: live === null ? (backup?.lag.ms ?? null) : live.lagMs,
     heldOutputs: live?.live.gate.held ?? 0,
     comparedIcount: backup?.replica?.comparedIcount ?? null,
     log: account(parts).totals(machine?.icount ?? 0),

@@ -32,6 +32,8 @@ export interface LiveSessionOptions {
 /** A NIC's cable. */
 export interface NetworkPort {
   send(frame: Uint8Array): void;
+  /** This replica is live in `epoch`: the switch sends the guest's frames here and refuses older epochs. */
+  announce(epoch: number): void;
 }
 
 export type SessionEvent =

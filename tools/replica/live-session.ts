@@ -195,7 +195,7 @@ export class LiveSession {
     );
     this.#lag = this.#link.lag;
     this.#backupEnded = false;
-    this.live.recorder.setLogging(true);
+    this.live.startLogging();
     this.#input({ kind: 'backup-joined' });
     this.#options.onEvent({ kind: 'backup-joined', replicaId, transfer: this.#transfer });
   }
@@ -289,6 +289,7 @@ export class LiveSession {
         this.live.recorder.setLogging(this.#options.recorder !== null);
         return;
       case 'open-outputs':
+        for (const port of this.#options.ports) port?.announce(this.#epoch);
         this.live.gate.open(hostMs());
         this.#options.onEvent({ kind: 'alone', epoch: this.#epoch });
         return;

@@ -102,8 +102,11 @@ export class PrimaryLink {
       this.close(`acknowledgement of entry ${ack.receivedSeq}, sent only up to ${this.#lastSeq}`);
       return;
     }
-    this.#ackedSeq = Math.max(this.#ackedSeq, ack.receivedSeq);
-    this.#detector.acknowledged(hostMs(), this.#ackedSeq < this.#lastSeq);
+    // One that confirms nothing new is a heartbeat: entries may be lost on their way to the backup.
+    if (ack.receivedSeq > this.#ackedSeq) {
+      this.#ackedSeq = ack.receivedSeq;
+      this.#detector.acknowledged(hostMs(), this.#ackedSeq < this.#lastSeq);
+    }
     this.#governor.executed(ack.executedSeq);
     this.lagMs = ack.lagMs;
     this.lag.add(ack.lagMs);

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { DecodeError } from '../../../emulator/errors.js';
 import type { DiskRequest } from '../../../devices/environment.js';
 import { DiskRequestQueue } from '../../../devices/virtio/disk-request-queue.js';
-import { SavedFields } from '../../../devices/virtio/saved-fields.js';
+import { SavedFields } from '../../../devices/saved-fields.js';
 
 const SECTORS = 64;
 const REPLY = { head: 0, segments: [{ address: 4096, bytes: 513 }], bytes: 513 };

@@ -57,7 +57,7 @@ describe('the Internet checksum', () => {
 describe('UDP in IPv4', () => {
   test('has the documented bytes', () => {
     expect(Buffer.from(udpPacket(Buffer.from('hi'))).toString('hex')).toBe(
-      '4500001e00014000' + '401126030a5600010a560002' + 'c0000007000a' + 'c293' + '6869',
+      '4500001e00014000' + '401126200a5600010a560002' + 'c0000007000a' + 'c2ba' + '6869',
     );
   });
 

@@ -135,9 +135,9 @@ describe('LearningBridge', () => {
     const net = new Net(3, { macsMax: 2 });
     for (const station of [1, 2, 1, 3]) net.send(0, frame(BROADCAST_MAC, mac(station)));
     net.got();
-    net.send(1, frame(mac(1), mac(9)));
+    net.send(1, frame(mac(1), mac(3)));
     expect(net.got()).toEqual([1, 0, 0]);
-    net.send(1, frame(mac(2), mac(9)));
+    net.send(1, frame(mac(2), mac(3)));
     expect(net.got()).toEqual([1, 0, 1]);
   });
 });

@@ -2,8 +2,8 @@
  * Reads saved state field by field and refuses what save() could not have written: a missing field, a wrong type,
  * a number out of range, or a field that nobody asked for.
  */
-import { DecodeError } from '../../emulator/errors.js';
-import type { StateRecord, StateValue } from '../state.js';
+import { DecodeError } from '../emulator/errors.js';
+import type { StateRecord, StateValue } from './state.js';
 
 export class SavedFields {
   readonly #record: StateRecord;

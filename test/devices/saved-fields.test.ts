@@ -3,8 +3,8 @@
  * Method: one good and several bad values for each kind of field.
  */
 import { expect, test } from '@jest/globals';
-import { DecodeError } from '../../../emulator/errors.js';
-import { SavedFields } from '../../../devices/virtio/saved-fields.js';
+import { DecodeError } from '../../emulator/errors.js';
+import { SavedFields } from '../../devices/saved-fields.js';
 
 const fields = (value: never): SavedFields => new SavedFields({ field: value }, 'chip');
 

@@ -1,0 +1,181 @@
+/* core_internal.h - state shared by the parts of the core; not for callers.
+ *
+ *   core.c     life cycle, run loop, injection      counting.c  block starts, exact stops
+ *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
+ *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
+ *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state */
+#ifndef FT86_CORE_INTERNAL_H
+#define FT86_CORE_INTERNAL_H
+#include "arch_tlb.h"
+#include "core.h"
+#include "layout.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES 4096u
+#define BLOCK_CACHE_BITS 16
+/* Device accesses one instruction can do: FXRSTOR from a device is 128 words, a misaligned one is split
+ * into 512 bytes, a task switch out of and into device memory stays below 250. */
+#define ACCESS_LOG_MAX 1024
+#define DIRTY_ALL 0xffu
+
+/* Thread-local with the cheapest access a shared object can have; a few bytes, so they fit. */
+#define CORE_THREAD __thread __attribute__((tls_model("initial-exec")))
+
+/* One entry of the map "host return address of a block's prologue -> block". */
+struct block_slot {
+    uint64_t key;                        /* return address << 16 | instruction count, ^ epoch << 46 */
+    const TranslationBlock *tb;
+};
+
+/* The reason for which a block start left the engine; the run loop's own checks decide what follows. */
+enum stop_reason { STOP_NONE, STOP_ASKED };
+
+/* What the engine's page walker is working for. */
+enum walk_purpose { WALK_NONE = -1, WALK_LOAD = ACCESS_LOAD, WALK_STORE = ACCESS_STORE, WALK_FETCH = ACCESS_FETCH, WALK_TOUCH };
+
+/* A page walk done for its side effects: its result, and its writes until they are known to count. */
+struct touch_walk {
+    uint64_t page;
+    int prot;
+    bool large;
+    struct { uint64_t address; uint32_t value; } writes[4];
+    int write_count;
+};
+
+struct core_ram {
+    uint8_t *bytes;
+    size_t size;
+    void *mapping;                       /* bytes with a guard page on either side */
+    int users;                           /* atomic: external buffers may be released by another thread */
+};
+
+struct core {
+    /* --- hot: touched once per block ---
+     * count = target - (budget + reserve), the count at the END of the current block.
+     * budget is what the block prologue compares; when something must be checked at every block the
+     * whole amount is moved to reserve, budget becomes 0 and every prologue takes the slow path. */
+    int64_t budget;
+    const TranslationBlock *block;       /* the block being executed; NULL = count is exact as it is */
+    uint64_t epoch_mix;                  /* current epoch << EPOCH_SHIFT (counting.c) */
+    struct block_slot slots[1 << BLOCK_CACHE_BITS];
+    int64_t reserve;
+    uint64_t target;
+
+    uc_engine *uc;
+    CPUState *cpu;
+    CPUX86State *env;
+    core_config config;
+    TCGContext *tcg;                     /* the translator's context, as it showed itself last */
+    uintptr_t newest_code;               /* highest host code address generated since the last flush */
+
+    enum stop_reason stop;
+    bool irq_pending, exit_requested, in_callback, triple_fault, halted, failed;
+    bool boundary_requested;             /* the run loop must come in after the current instruction ... */
+    int a20_wanted;                      /* ... to set the A20 gate (0, 1), or -1 */
+    bool interrupt_open;                 /* INT n is being delivered: it may still turn out not to have retired */
+    bool single_block;                   /* the next block was limited to one instruction by us */
+    unsigned touch_restarts;             /* in a row, without a block that ran */
+    const TranslationBlock *reference_block;    /* reference mode only: the block being executed, ... */
+    uint64_t reference_dr6;              /* ... DR6 before it, ... */
+    uint32_t last_instruction_pc;        /* ... the instruction counted last ... */
+    bool instruction_open;               /* ... and whether it may still turn out not to have retired */
+
+    uint64_t storm_count;                /* exceptions taken since the count had this value ... */
+    unsigned storm;                      /* ... number them */
+
+    /* memory management */
+    struct arch_tlb arch;
+    bool own_flush;                      /* a flush of ours is running: not the guest's */
+    enum walk_purpose walking;
+    uint64_t walk_cr2;                   /* CR2 before the walk (a discarded fetch fault restores it) */
+    struct touch_walk touch;
+    uint32_t fills_since_flush, fills_limit;
+
+    /* Device accesses done by the current instruction; replayed if it must be started again. */
+    uint32_t log[ACCESS_LOG_MAX];
+    uint32_t log_used, log_position;
+    uint64_t log_count;                  /* value of core_count() the log belongs to */
+    bool replaying;                      /* the next block start is the instruction started again */
+    bool replay_active;                  /* that instruction is executing */
+
+    struct core_ram *ram_mapping;
+    uint8_t *ram;
+    uint32_t pages;
+    uint64_t ram_offset_low, ram_offset_high;   /* the engine's RAM offsets of address 0 and the hole's end */
+    uint8_t *code_page;                  /* 1 = some block was translated from this page */
+    uint8_t *dirty;                      /* one bit per consumer; writes are fast only when all are set */
+    uint64_t *page_hash;
+
+    uint64_t clock_base_count, clock_base_ns, clock_rate;
+    core_stats stats;
+    char error[160];
+};
+
+/* The core whose engine is executing on this thread: the engine's internal functions which ft86
+ * interposes do not carry a user pointer. */
+extern CORE_THREAD core *core_current;
+
+static inline uint64_t end_count(const core *c) { return c->target - (uint64_t)(c->budget + c->reserve); }
+static inline int64_t instructions_left(const core *c) { return c->budget + c->reserve; }
+static inline uint32_t env_u32(const core *c, int off) { return FIELD(c->env, off, uint32_t); }
+static inline uint32_t linear_pc(const core *c)
+{
+    return (uint32_t)(FIELD(c->env, ENV_OFF_SEGS + SEG_CS * SEG_STRIDE + SEG_OFF_BASE, uint64_t) +
+                      FIELD(c->env, ENV_OFF_EIP, uint64_t));
+}
+static inline bool window_open(const core *c)
+{
+    return (env_u32(c, ENV_OFF_EFLAGS) & EFLAGS_IF) && !(env_u32(c, ENV_OFF_HFLAGS) & HF_INHIBIT_IRQ_MASK);
+}
+static inline bool paging_on(const core *c) { return env_u32(c, ENV_OFF_CR) & CR0_PG; }
+static inline int current_mmu_index(const core *c)
+{
+    return (env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK) == 3 ? MMU_USER : MMU_KERNEL;
+}
+/* The guest may not go on to its next instruction before the run loop was asked. */
+static inline bool stop_wanted(const core *c)
+{
+    return c->exit_requested || c->boundary_requested || (c->irq_pending && window_open(c));
+}
+
+/* The top 128 KiB below 4 GiB execute from RAM below 1 MiB, where a firmware image is copied: that is
+ * where the reset vector points. Data accesses there go to the bus as everywhere outside RAM. */
+#define RESET_ALIAS_FIRST 0xfffe0u
+#define RESET_ALIAS_LAST 0xfffffu
+#define RESET_ALIAS_DOWN 0xfff00u
+static inline uint64_t executed_page(uint64_t page)
+{
+    return page >= RESET_ALIAS_FIRST && page <= RESET_ALIAS_LAST ? page - RESET_ALIAS_DOWN : page;
+}
+
+/* block.c */
+int block_instruction_index(const TranslationBlock *tb, uint32_t pc);
+uint32_t block_instruction_last(const TranslationBlock *tb, uint32_t pc);
+uint32_t block_last_instruction(const TranslationBlock *tb);
+int block_instructions_below(const TranslationBlock *tb, uint64_t border);
+/* counting.c */
+void core_refetch(core *c);                     /* after TOUCH_STALE; the caller then leaves the block */
+void core_update_watch(core *c);                /* choose between fast and checked block starts */
+void core_give_back(core *c, int64_t n);         /* n instructions counted ahead have not retired */
+void core_settle(core *c);                      /* make the count exact at the synchronised EIP */
+void core_forget_blocks(core *c);
+void core_new_epoch(core *c);                   /* every block must prove its pages again */
+/* tlb.c */
+void core_arch_flush(core *c);
+void core_tlb_flush(core *c);                   /* the engine's TLB only; no guest can notice */
+/* touch.c */
+enum touch_result { TOUCH_OK, TOUCH_STALE, TOUCH_SPLIT };
+enum touch_result touch_block(core *c, const TranslationBlock *tb, uint32_t *first_page_instructions);
+bool touch_instruction(core *c, const TranslationBlock *tb, uint32_t address);
+/* ram.c */
+struct core_ram *ram_map(uint32_t bytes);
+uint64_t ram_offset_of_page(const core *c, uint64_t page);
+static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL; }
+/* bus.c */
+bool core_map_bus(core *c, uint64_t start, uint64_t size);
+bool core_install_port_hooks(core *c);
+/* events.c */
+bool core_install_event_hooks(core *c);
+bool core_exception_storm(core *c);             /* too many exceptions without an instruction: shut down */
+bool core_raise_outside(core *c, int vector);   /* deliver a fault while the engine does not run */
+#endif

@@ -1,0 +1,239 @@
+/* counting.c - exact instruction counts and exact stops, at the start of each translated block.
+ *
+ *   generated code: block prologue -> helper_check_exit_request (wrapped here)
+ *       known block, enough budget           count it, go on                         (the hot path)
+ *       otherwise -> block_start_slow: stop before it | run a shorter block | touch its pages | count it
+ *
+ * A block is found by the return address of its prologue. Its instruction count is added before it runs;
+ * whatever leaves it early gives back the rest (core_settle). The map is keyed by an epoch as well: when
+ * the guest's TLB loses entries of executed pages, a new epoch makes every block prove its pages again.
+ *
+ *   slot key = (return address << 16 | instruction count) ^ epoch << 46
+ *
+ * The code buffer is at most 1 GiB, so two return addresses never differ in bits 30 and up alone, and the
+ * epoch cannot make one look like another. Bit 63 set = page check still to be done. */
+#include <stdlib.h>
+#include <string.h>
+#include "core_internal.h"
+#include "interpose.h"
+
+CORE_THREAD core *core_current;
+__thread struct probe_watch *probe_current;
+
+#define SLOT_INDEX(ra) ((((ra) >> 6) ^ ((ra) >> 22)) & ((1u << BLOCK_CACHE_BITS) - 1))
+#define EPOCH_SHIFT 46
+#define EPOCH_LOW ((UINT64_C(1) << EPOCH_SHIFT) - 1)
+#define EPOCH_MAX ((UINT64_C(1) << 17) - 1)
+#define UNPROVED (UINT64_C(1) << 63)
+#define TOUCH_RESTARTS_MAX 1000
+
+void core_forget_blocks(core *c) { memset(c->slots, 0, sizeof c->slots); }
+
+void core_new_epoch(core *c)
+{
+    uint64_t epoch = c->epoch_mix >> EPOCH_SHIFT;
+    if (epoch == EPOCH_MAX) {
+        core_forget_blocks(c);
+        epoch = 0;
+    }
+    c->epoch_mix = (epoch + 1) << EPOCH_SHIFT;
+}
+
+void core_update_watch(core *c)
+{
+    int64_t left = instructions_left(c);
+    bool watch = c->irq_pending || c->exit_requested || c->boundary_requested || c->replaying || c->replay_active ||
+                 c->single_block || c->config.count_by_instruction;
+    c->budget = watch ? 0 : left;
+    c->reserve = watch ? left : 0;
+}
+
+void core_give_back(core *c, int64_t n)
+{
+    c->reserve += n;          /* block starts look at the sum; core_update_watch() puts it in place */
+    c->stats.refunds++;
+    core_update_watch(c);
+}
+
+/* EIP is synchronised at an instruction that has not retired: take back what was counted ahead. */
+void core_settle(core *c)
+{
+    uint32_t pc = linear_pc(c);
+    if (c->config.count_by_instruction) {
+        if (c->instruction_open && c->last_instruction_pc == pc)
+            core_give_back(c, 1);
+        c->instruction_open = false;
+        return;
+    }
+    if (!c->block)
+        return;
+    int index = block_instruction_index(c->block, pc);
+    if (index >= 0)
+        core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+    c->block = NULL;
+}
+
+uint64_t core_count(core *c)
+{
+    uint64_t end = end_count(c);
+    if (c->config.count_by_instruction)
+        return end - (c->in_callback && c->instruction_open ? 1 : 0);
+    if (c->block) {
+        int index = block_instruction_index(c->block, linear_pc(c));
+        if (index >= 0)
+            return end - (uint64_t)(FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+    }
+    return end;
+}
+
+/* ---- leaving at a block's start; nothing of the block has run ---- */
+
+static __attribute__((noinline, noreturn)) void stop_before_block(core *c, uintptr_t ra)
+{
+    c->stop = STOP_ASKED;
+    c->block = NULL;
+    uc_emu_stop(c->uc);
+    cpu_loop_exit_restore_x86_64(c->cpu, ra);
+}
+
+/* Run a block of at most `instructions` instead; 0 = look for the block again. */
+static __attribute__((noinline, noreturn)) void replace_block(core *c, uintptr_t ra, uint32_t instructions)
+{
+    c->block = NULL;
+    if (c->replaying || c->single_block)
+        instructions = 1;
+    if (instructions)
+        FIELD(c->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = instructions;
+    cpu_loop_exit_restore_x86_64(c->cpu, ra);
+}
+
+/* Find the block behind a return address. The result stays unproved until its pages are touched. */
+static const TranslationBlock *find_block(core *c, struct block_slot *s, uintptr_t ra)
+{
+    uint64_t key = (uint64_t)ra << 16;
+    if (s->tb && !(((s->key ^ key) & EPOCH_LOW) >> 16)) {
+        c->stats.revalidations++;
+        return s->tb;
+    }
+    s->tb = tcg_tb_lookup_x86_64(c->tcg, ra);
+    if (!s->tb)
+        abort();                                  /* impossible: ra is inside a block that is running */
+    s->key = (key | FIELD(s->tb, TB_OFF_ICOUNT, uint16_t)) ^ c->epoch_mix ^ UNPROVED;
+    c->stats.slot_misses++;
+    return s->tb;
+}
+
+void core_refetch(core *c)
+{
+    c->stats.touch_restarts++;
+    if (++c->touch_restarts > TOUCH_RESTARTS_MAX)
+        abort();                                  /* fetch and walk disagree for ever: never seen */
+    core_tlb_flush(c);
+}
+
+static void prove_pages(core *c, struct block_slot *s, uintptr_t ra, int64_t n)
+{
+    uint32_t whole = 0;
+    switch (touch_block(c, s->tb, &whole)) {
+    case TOUCH_OK:
+        c->touch_restarts = 0;
+        s->key = ((uint64_t)ra << 16 | (uint64_t)n) ^ c->epoch_mix;
+        return;
+    case TOUCH_SPLIT:
+        c->stats.page_splits++;
+        replace_block(c, ra, whole ? whole : 1);
+    case TOUCH_STALE:
+        /* Translated from a page that is no longer mapped here: fetch again, and fault if need be. */
+        core_refetch(c);
+        replace_block(c, ra, 0);
+    }
+}
+
+/* Everything that is not "count and go on". Returns normally if the block may run. */
+static __attribute__((noinline)) void block_start_slow(core *c, struct block_slot *s, uintptr_t ra)
+{
+    const TranslationBlock *tb = find_block(c, s, ra);
+    int64_t n = FIELD(tb, TB_OFF_ICOUNT, uint16_t), left = instructions_left(c);
+    if (c->config.count_by_instruction) {
+        c->reference_block = tb;
+        c->single_block = false;
+        return;
+    }
+    if (!c->replaying) {                          /* nothing may come before an instruction started again */
+        if (left <= 0 || stop_wanted(c))
+            stop_before_block(c, ra);
+        if (n > left) {                           /* the tail: a block of exactly what is left */
+            c->stats.tails++;
+            replace_block(c, ra, (uint32_t)left);
+        }
+    }
+    if ((s->key ^ (uint64_t)ra << 16 ^ c->epoch_mix) >> 16)
+        prove_pages(c, s, ra, n);
+    c->single_block = false;
+    if (c->replaying) {
+        c->replaying = false;
+        c->replay_active = true;
+    } else if (c->replay_active) {
+        c->replay_active = false;
+        c->log_used = 0;
+    }
+    core_update_watch(c);
+    if (c->budget == 0)
+        c->reserve -= n;
+    else
+        c->budget -= n;
+    c->block = tb;
+}
+
+/* The hot path: once per executed block. */
+void __wrap_helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot)
+{
+    core *c = core_current;
+    uintptr_t ra = (uintptr_t)__builtin_return_address(0);
+    (void)uc, (void)delay_slot;
+    if (__builtin_expect(!c, 0)) {
+        if (probe_current)
+            probe_note_prologue(probe_current, ra);
+        return;
+    }
+#ifdef FT86_UNCOUNTED                             /* what the core would do without counting, for the bench */
+    return;
+#endif
+    struct block_slot *s = &c->slots[SLOT_INDEX(ra)];
+    uint64_t n = s->key ^ c->epoch_mix ^ (uint64_t)ra << 16;   /* the block's count if the key matches */
+    if (__builtin_expect(n >> 16 != 0, 0) || __builtin_expect((int64_t)n > c->budget, 0)) {
+        block_start_slow(c, s, ra);
+        return;
+    }
+    c->budget -= (int64_t)n;
+    c->block = s->tb;
+}
+
+/* Host code addresses only grow until the code buffer is flushed; a smaller one means that all
+ * remembered return addresses are void. */
+int __wrap_tcg_gen_code_x86_64(TCGContext *tcg, TranslationBlock *tb)
+{
+    core *c = core_current;
+    if (c) {
+        uintptr_t code = FIELD(tb, TB_OFF_TC_PTR, uintptr_t);
+        if (code <= c->newest_code)
+            core_forget_blocks(c);
+        c->newest_code = code;
+        c->tcg = tcg;
+    } else if (probe_current) {
+        probe_current->tcg = tcg;
+    }
+    return __real_tcg_gen_code_x86_64(tcg, tb);
+}
+
+/* A store hit the block it belongs to (self-modifying code): the engine has set EIP back to the store
+ * and starts again with a block of one instruction. The rest of the old block was counted too early. */
+void __wrap_cpu_loop_exit_noexc_x86_64(CPUState *cpu)
+{
+    core *c = core_current;
+    if (c) {
+        c->stats.smc_restarts++;
+        core_settle(c);
+    }
+    __real_cpu_loop_exit_noexc_x86_64(cpu);
+}

@@ -1,0 +1,332 @@
+/* events.c - exceptions, and instructions whose answers come from ft86: CPUID, RDTSC, MSRs, CR4.
+ *
+ * The engine's own model is a far newer processor than the one ft86 shows. Whatever would make hidden
+ * state reachable or ask the host is closed here: unknown CR4 bits and EFER raise #GP, RDRAND and RDTSCP
+ * are undefined opcodes like all else CPUID hides, of the model-specific registers only those below exist (others read 0).
+ * Source: Intel SDM volume 2 (RDTSC, RDPMC, CPUID), volume 3 sections 2.5 (CR4) and 17.2 (debug registers). */
+#include <stdlib.h>
+#include <string.h>
+#include "core_internal.h"
+#include "interpose.h"
+
+#define VECTOR_DEBUG 1
+#define VECTOR_INVALID_OPCODE 6
+#define VECTOR_PROTECTION 13
+/* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
+#define CR4_ALLOWED 0x7fcu
+#define DR6_SINGLE_STEP 0x4000u
+#define EXCEPTIONS_WITHOUT_PROGRESS_MAX 1000
+
+static void set_gpr(core *c, int n, uint32_t v) { FIELD(c->env, ENV_OFF_REGS + 8 * n, uint64_t) = v; }
+static uint32_t get_gpr(core *c, int n) { return env_u32(c, ENV_OFF_REGS + 8 * n); }
+
+/* ---- exceptions ---- */
+
+static void forget_exception(core *c)
+{
+    FIELD(c->env, ENV_OFF_CR + 16, uint64_t) = c->walk_cr2;
+    FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = -1;  /* else the next fault looks like a double fault */
+}
+
+/* An instruction fetch faulted while a block was looked for or translated. Two reasons to forget the
+ * fault; it comes back when the faulting instruction itself is next and may run:
+ *  - the run has to stop here: state at an instruction count is always that before the next fetch,
+ *    whether or not the engine had to fetch;
+ *  - the engine reports a fault in a later page at the start of the block although the instructions
+ *    before the missing page are fine: do one instruction at a time. */
+static bool discard_fetch_fault(core *c)
+{
+    uint32_t fault = env_u32(c, ENV_OFF_CR + 16);
+    if (instructions_left(c) <= 0 || stop_wanted(c)) {
+        forget_exception(c);
+        c->stop = STOP_ASKED;
+        uc_emu_stop(c->uc);
+        return true;
+    }
+    if (c->single_block || ((fault ^ linear_pc(c)) & ~(PAGE_BYTES - 1)) == 0) {
+        c->single_block = false;
+        return false;
+    }
+    c->stats.fetch_retries++;
+    c->single_block = true;
+    core_update_watch(c);                    /* the next block start must clear the mark */
+    forget_exception(c);
+    FIELD(c->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 1;
+    return true;
+}
+
+/* An instruction breakpoint is a fault, every other debug exception is a trap. */
+static bool is_instruction_breakpoint(core *c)
+{
+    const uint64_t *dr = &FIELD(c->env, ENV_OFF_DR, uint64_t);
+    uint32_t pc = linear_pc(c);
+    if (dr[6] & DR6_SINGLE_STEP)
+        return false;
+    for (int i = 0; i < 4; i++)
+        if ((dr[6] >> i & 1) && (dr[7] >> 2 * i & 3) && !(dr[7] >> (16 + 4 * i) & 3) && (uint32_t)dr[i] == pc)
+            return true;
+    return false;
+}
+
+/* The reference mode's hook is not called for an instruction with a breakpoint, so the run has to be
+ * stopped here; counted blocks were stopped at their start. */
+static bool discard_breakpoint(core *c)
+{
+    if (!c->config.count_by_instruction || (instructions_left(c) > 0 && !stop_wanted(c)))
+        return false;
+    FIELD(c->env, ENV_OFF_DR + 8 * 6, uint64_t) = c->reference_dr6;
+    c->stop = STOP_ASKED;
+    uc_emu_stop(c->uc);
+    return true;
+}
+
+/* A handler that faults on its first instruction, whose handler does, and so on: a real processor would
+ * do that for ever, and a run would never end. No sound guest takes more than a few exceptions without
+ * retiring an instruction, so this is a shutdown, like a triple fault. */
+bool core_exception_storm(core *c)
+{
+    uint64_t now = end_count(c);
+    if (now != c->storm_count) {
+        c->storm_count = now;
+        c->storm = 0;
+    }
+    if (++c->storm > EXCEPTIONS_WITHOUT_PROGRESS_MAX)
+        c->triple_fault = true;
+    return c->triple_fault;
+}
+
+static void end_instruction(core *c)
+{
+    c->block = NULL;
+    c->instruction_open = false;
+}
+
+/* The engine has moved EIP past an INT, INT3 or INTO before it asks for the delivery. A fault during the
+ * delivery (a gate that this privilege may not use, a missing stack page) belongs to the instruction
+ * itself, which then has not retired: EIP goes back to it; what is pushed is the engine's own record of
+ * the next address. */
+static void open_software_interrupt(core *c)
+{
+    uint32_t pc = c->config.count_by_instruction ? c->last_instruction_pc
+                  : c->block                     ? block_last_instruction(c->block)
+                                                 : linear_pc(c);
+    uint32_t base = (uint32_t)FIELD(c->env, ENV_OFF_SEGS + SEG_CS * SEG_STRIDE + SEG_OFF_BASE, uint64_t);
+    FIELD(c->env, ENV_OFF_EIP, uint64_t) = pc - base;
+    c->interrupt_open = true;
+}
+
+static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
+{
+    core *c = opaque;
+    (void)uc;
+    if (c->interrupt_open) {
+        c->interrupt_open = false;
+        core_give_back(c, 1);
+    }
+    bool software = env_u32(c, ENV_OFF_EXCEPTION_IS_INT) && c->walking != WALK_FETCH;
+    if (software)
+        open_software_interrupt(c);
+    bool fetch = c->walking == WALK_FETCH;
+    c->walking = WALK_NONE;
+    c->in_callback = false;
+    if (fetch) {
+        end_instruction(c);                  /* the block before has retired completely */
+        if (discard_fetch_fault(c))
+            return;
+    } else if (env_u32(c, ENV_OFF_EXCEPTION_IS_INT) ||
+               (vector == VECTOR_DEBUG && !is_instruction_breakpoint(c))) {
+        end_instruction(c);                  /* INT n, INT3, INTO, single step: the instruction retired */
+    } else {
+        core_settle(c);
+        if (vector == VECTOR_DEBUG && discard_breakpoint(c))
+            return;
+    }
+    c->replaying = c->replay_active = false; /* what follows is another instruction at the same count */
+    c->log_used = c->log_position = 0;
+    core_update_watch(c);
+    c->stats.exceptions[vector & 255]++;
+    if (core_exception_storm(c))
+        uc_emu_stop(c->uc);
+    else
+        x86_cpu_do_interrupt_x86_64(c->cpu);
+}
+
+/* #UD does not come as an exception but through its own hook. */
+static bool on_invalid_instruction(uc_engine *uc, void *opaque)
+{
+    core *c = opaque;
+    FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = VECTOR_INVALID_OPCODE;
+    FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
+    FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
+    on_exception(uc, VECTOR_INVALID_OPCODE, opaque);
+    FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = -1;
+    return true;
+}
+
+void __wrap_qemu_system_reset_request(uc_engine *uc)
+{
+    if (core_current)
+        core_current->triple_fault = true;
+    __real_qemu_system_reset_request(uc);
+}
+
+/* The engine gives up the process where a processor shuts down: a task register without a usable task
+ * segment, which only a damaged saved state can bring about. Shut the guest down instead. */
+void __wrap_cpu_abort_x86_64(CPUState *cpu, const char *format, ...)
+{
+    core *c = core_current;
+    (void)format;
+    if (!c || FIELD(c->uc, UC_OFF_NESTED_LEVEL, int) == 0)
+        abort();
+    c->triple_fault = true;
+    uc_emu_stop(c->uc);
+    cpu_loop_exit_x86_64(cpu);
+}
+
+/* ---- processor identification and time ---- */
+
+static int on_cpuid(uc_engine *uc, void *opaque)
+{
+    core *c = opaque;
+    uint32_t leaf = get_gpr(c, 0);
+    core_cpuid_row found = { leaf, 0, 0, 0, 0 };
+    (void)uc;
+    for (uint32_t i = 0; i < c->config.cpuid_rows; i++)
+        if (c->config.cpuid[i].leaf == leaf)
+            found = c->config.cpuid[i];
+    set_gpr(c, 0, found.eax);
+    set_gpr(c, 3, found.ebx);
+    set_gpr(c, 1, found.ecx);
+    set_gpr(c, 2, found.edx);
+    return 1;
+}
+
+void core_set_clock(core *c, uint64_t base_count, uint64_t base_ns, uint64_t ns_per_1024)
+{
+    c->clock_base_count = base_count;
+    c->clock_base_ns = base_ns;
+    c->clock_rate = ns_per_1024;
+}
+
+static uint64_t guest_ns(core *c)
+{
+    bool before = c->in_callback;
+    c->in_callback = true;                   /* the reading instruction itself is not counted */
+    unsigned __int128 passed = (unsigned __int128)(core_count(c) - c->clock_base_count) * c->clock_rate;
+    c->in_callback = before;
+    return c->clock_base_ns + (uint64_t)(passed >> 10);
+}
+
+static int on_rdtsc(uc_engine *uc, void *opaque)
+{
+    core *c = opaque;
+    uint64_t ns = guest_ns(c);
+    (void)uc;
+    set_gpr(c, 0, (uint32_t)ns);
+    set_gpr(c, 2, (uint32_t)(ns >> 32));
+    return 1;
+}
+
+/* Instructions CPUID does not offer, and which ask the host (RDRAND), or which the engine skips without
+ * doing anything (SYSENTER and SYSCALL without a hook). */
+#define UNDEFINED_INSTRUCTION(name)                                                                          \
+    uint64_t __wrap_helper_##name##_x86_64(CPUX86State *env);                                 \
+    uint64_t __wrap_helper_##name##_x86_64(CPUX86State *env)                                  \
+    {                                                                                                        \
+        raise_exception_ra_x86_64(env, VECTOR_INVALID_OPCODE, (uintptr_t)__builtin_return_address(0));       \
+    }
+UNDEFINED_INSTRUCTION(rdrand)
+UNDEFINED_INSTRUCTION(rdtscp)
+UNDEFINED_INSTRUCTION(syscall)
+UNDEFINED_INSTRUCTION(sysret)
+UNDEFINED_INSTRUCTION(sysenter)
+UNDEFINED_INSTRUCTION(sysexit)
+UNDEFINED_INSTRUCTION(monitor)
+UNDEFINED_INSTRUCTION(mwait)
+
+void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
+{
+    raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
+}
+
+/* ---- model-specific and control registers ---- */
+
+#define MSR_TSC 0x10u
+#define MSR_EFER 0xc0000080u
+
+static bool msr_is_kept(uint32_t number)
+{
+    return (number >= 0x174 && number <= 0x176) || number == 0x1a0 || number == 0x277;  /* SYSENTER, MISC_ENABLE, PAT */
+}
+
+void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
+{
+    core *c = core_current;
+    uint32_t number = FIELD(env, ENV_OFF_REGS + 8, uint32_t);
+    uintptr_t ra = (uintptr_t)__builtin_return_address(0);
+    uint64_t value = 0;
+    if (!c || msr_is_kept(number)) {
+        __real_helper_rdmsr_x86_64(env);
+        return;
+    }
+    if (number == MSR_EFER)
+        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, ra);
+    if (number == MSR_TSC) {
+        cpu_restore_state_x86_64(c->cpu, ra, false);
+        value = guest_ns(c);
+    }
+    set_gpr(c, 0, (uint32_t)value);
+    set_gpr(c, 2, (uint32_t)(value >> 32));
+}
+
+void __wrap_helper_wrmsr_x86_64(CPUX86State *env)
+{
+    uint32_t number = FIELD(env, ENV_OFF_REGS + 8, uint32_t);
+    if (!core_current || msr_is_kept(number))
+        __real_helper_wrmsr_x86_64(env);
+    else if (number == MSR_EFER)
+        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
+}
+
+void __wrap_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value)
+{
+    if (core_current && ((reg == 4 && (value & ~(uint64_t)CR4_ALLOWED)) || reg == 8))
+        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
+    __real_helper_write_crN_x86_64(env, reg, value);
+}
+
+/* ---- reference mode: one call per instruction, EIP and flags synchronised by the engine ---- */
+
+static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void *opaque)
+{
+    core *c = opaque;
+    (void)bytes;                             /* unknown for some instructions; the block's table knows */
+    c->in_callback = false;
+    c->instruction_open = false;
+    if (stop_wanted(c) || instructions_left(c) <= 0) {
+        c->stop = STOP_ASKED;
+        uc_emu_stop(uc);
+        cpu_loop_exit_x86_64(c->cpu);
+    }
+    if (!touch_instruction(c, c->reference_block, (uint32_t)address)) {
+        core_refetch(c);
+        cpu_loop_exit_x86_64(c->cpu);
+    }
+    c->touch_restarts = 0;
+    c->reference_dr6 = FIELD(c->env, ENV_OFF_DR + 8 * 6, uint64_t);
+    c->reserve -= 1;
+    c->last_instruction_pc = (uint32_t)address;
+    c->instruction_open = true;
+}
+
+bool core_install_event_hooks(core *c)
+{
+    uc_hook h;
+    bool bad = uc_hook_add(c->uc, &h, UC_HOOK_INTR, on_exception, c, 1, 0) ||
+               uc_hook_add(c->uc, &h, UC_HOOK_INSN_INVALID, on_invalid_instruction, c, 1, 0) ||
+               uc_hook_add(c->uc, &h, UC_HOOK_INSN, on_cpuid, c, 1, 0, UC_X86_INS_CPUID) ||
+               uc_hook_add(c->uc, &h, UC_HOOK_INSN, on_rdtsc, c, 1, 0, UC_X86_INS_RDTSC);
+    if (!bad && c->config.count_by_instruction)
+        bad = uc_hook_add(c->uc, &h, UC_HOOK_CODE, on_instruction, c, 1, 0);
+    return !bad;
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# usage: check.sh BUILD LIBRARY "WRAPPED SYMBOLS"
+set -eu
+build=$1 library=$2 wrapped=$3
+gt=$build/core/ground_truth
+
+# Counting and the guest's TLB: every way of running a guest gives the same result. 20 ways each.
+"$gt" "$build/events_guest.bin" gap=300
+"$gt" "$build/events_guest.bin" gap=100 seed=7 iterations=20
+"$gt" "$build/events_guest.bin" irqio gap=300 iterations=20
+"$gt" "$build/events_guest.bin" irqio gap=0
+"$gt" "$build/paging_guest.bin" gap=300 iterations=20
+"$gt" "$build/paging_guest.bin" gap=60 seed=5 iterations=4
+"$gt" "$build/paging_guest.bin" gap=0 iterations=8
+
+# The same test must notice when accessed bits are left to the engine's own TLB.
+if "$build/walking/ground_truth" "$build/paging_guest.bin" gap=150 iterations=4 >"$build/walking.txt" 2>&1; then
+  echo "check: the paging guest does not notice that the guest's TLB is missing"; exit 1
+fi
+echo "without the guest's TLB: $(grep -c DIFFERS "$build/walking.txt") ways differ, as they must"
+
+"$build/core/hostile" "$build/events_guest.bin" 2000
+"$build/core/hostile" "$build/paging_guest.bin" 2000
+
+# Linking: each wrapped symbol is called from another object file than its own, else --wrap does nothing.
+for symbol in $wrapped; do
+  nm -A "$library" 2>/dev/null | grep -q " U $symbol\$" || { echo "check: nobody calls $symbol"; exit 1; }
+done
+# An old linker relaxation turns the 64-bit load helper into an endless recursion.
+objdump -d --no-show-raw-insn "$build/ft86.node" | awk '/<helper_le_ldq_mmu_x86_64>:/{f=1} f&&/addr32 call/{bad=1} f&&/ret/{exit} END{exit bad}' ||
+  { echo "check: link with -Wl,--no-relax"; exit 1; }
+[ "$(nm -D --defined-only "$build/ft86.node" | grep -vc napi_register_module_v1)" = 1 ] ||
+  { echo "check: the addon exports more than Node needs"; exit 1; }
+echo "check: ok"

@@ -1,0 +1,110 @@
+/*
+ * The virtio network driver without offloads: a 10-byte header in a descriptor of its own, then the frame.
+ *
+ *   receive queue (0): RECEIVE_BUFFERS chains, given back after use      transmit queue (1): copied, no interrupts
+ *
+ * Source: OASIS VIRTIO 1.1, section 5.1 (network device), legacy header without VIRTIO_NET_F_MRG_RXBUF.
+ */
+#include "virtio-net.h"
+#include "memory.h"
+#include "port.h"
+#include "runtime.h"
+
+#define FEATURE_MAC (1u << 5)
+#define CONFIG_MAC VIRTIO_CONFIG /* u8 mac[6] */
+#define HEADER_BYTES 10
+#define RECEIVE_BUFFERS 64
+#define TRANSMIT_BUFFERS 32
+#define FRAME_BYTES_STORED 1536
+#define QUEUE_ENTRIES_LEAST 4
+
+struct packet_buffer {
+    uint8_t header[HEADER_BYTES];
+    uint8_t frame[FRAME_BYTES_STORED] __attribute__((aligned(4)));
+};
+
+static struct virtio_device device;
+static struct virtqueue receive_queue, transmit_queue;
+static struct packet_buffer receive_buffers[RECEIVE_BUFFERS], transmit_buffers[TRANSMIT_BUFFERS];
+static uint32_t transmit_free[TRANSMIT_BUFFERS], transmit_free_count, transmit_count;
+static uint32_t received_slot;
+static uint8_t mac[MAC_BYTES] = { 0x02, 0x86, 0, 0, 0, 1 }; /* used when the card offers none */
+
+static bool give(uint32_t slot)
+{
+    struct virtio_buffer chain[2] = { { receive_buffers[slot].header, HEADER_BYTES },
+                                      { receive_buffers[slot].frame, FRAME_BYTES_STORED } };
+    return virtqueue_add(&receive_queue, chain, 0, 2, slot);
+}
+
+bool network_card_open(void)
+{
+    if (!virtio_open(&device, VIRTIO_DEVICE_NET, FEATURE_MAC))
+        return false;
+    if (device.features & FEATURE_MAC)
+        for (int i = 0; i < MAC_BYTES; i++)
+            mac[i] = in8((uint16_t)(device.port + CONFIG_MAC + i));
+    virtio_queue_open(&device, &receive_queue, 0, QUEUE_ENTRIES_LEAST);
+    virtio_queue_open(&device, &transmit_queue, 1, QUEUE_ENTRIES_LEAST);
+    virtqueue_quiet(&transmit_queue);
+    virtio_ready(&device);
+    for (uint32_t slot = 0; slot < RECEIVE_BUFFERS && give(slot); slot++)
+        ;
+    virtqueue_kick(&receive_queue);
+    transmit_count = transmit_queue.size / 2 < TRANSMIT_BUFFERS ? transmit_queue.size / 2u : TRANSMIT_BUFFERS;
+    for (uint32_t slot = 0; slot < transmit_count; slot++)
+        transmit_free[transmit_free_count++] = slot;
+    return true;
+}
+
+const uint8_t *network_card_mac(void) { return mac; }
+
+uint8_t *network_card_receive(uint32_t *bytes)
+{
+    uint32_t written;
+    if (!virtqueue_take(&receive_queue, &received_slot, &written))
+        return 0;
+    check(written >= HEADER_BYTES && written <= HEADER_BYTES + FRAME_BYTES_STORED, "a received frame of %u bytes", written);
+    *bytes = written - HEADER_BYTES;
+    return receive_buffers[received_slot].frame;
+}
+
+void network_card_release(void)
+{
+    check(give(received_slot), "no room to give a receive buffer back");
+}
+
+void network_card_refill(void) { virtqueue_kick(&receive_queue); }
+
+bool network_card_has_frame(void) { return virtqueue_has_used(&receive_queue); }
+
+static void reclaim(void)
+{
+    uint32_t slot, bytes;
+    while (virtqueue_take(&transmit_queue, &slot, &bytes))
+        transmit_free[transmit_free_count++] = slot;
+}
+
+void network_card_send(const void *frame, uint32_t bytes)
+{
+    reclaim();
+    while (transmit_free_count == 0) {
+        __asm__ volatile("pause");
+        reclaim();
+    }
+    uint32_t slot = transmit_free[--transmit_free_count];
+    struct packet_buffer *buffer = &transmit_buffers[slot];
+    memset(buffer->header, 0, HEADER_BYTES);
+    memcpy(buffer->frame, frame, bytes);
+    struct virtio_buffer chain[2] = { { buffer->header, HEADER_BYTES }, { buffer->frame, bytes } };
+    check(virtqueue_add(&transmit_queue, chain, 2, 0, slot), "no room in the transmit queue");
+    virtqueue_kick(&transmit_queue);
+}
+
+void network_card_drain(void)
+{
+    while (transmit_free_count < transmit_count) {
+        __asm__ volatile("pause");
+        reclaim();
+    }
+}

@@ -1,0 +1,55 @@
+/** Runs the real command line as its users do, and finds out whether it left processes behind. */
+import { spawn, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Run {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const root = join(import.meta.dirname, '../..');
+
+/** Run `ft86 ARGS`; `onStart` gets the process, to send it signals. */
+export function ft86(args: readonly string[], onStart?: (pid: number) => void): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, 'ft86'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      resolve({ status, signal, stdout, stderr });
+    });
+    if (child.pid !== undefined) onStart?.(child.pid);
+  });
+}
+
+/** Run a command with --json and parse the one object it prints. */
+export async function ft86Json<T>(args: readonly string[], status = 0): Promise<T> {
+  const run = await ft86([...args, '--json']);
+  if (run.status !== status) throw new Error(`ft86 ${args.join(' ')}: status ${run.status ?? '?'}\n${run.stderr}`);
+  return JSON.parse(run.stdout) as T;
+}
+
+/** A folder that is removed after `use`. */
+export async function withScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'ft86-test-'));
+  try {
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Command lines of running processes that contain `text`. */
+export function processesWith(text: string): string[] {
+  const all = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n');
+  return all.filter((line) => line.includes(text) && !line.includes('ps -eo'));
+}
+
+export const images = join(root, 'build/images');

@@ -1,0 +1,48 @@
+/** Starts `ft86 switch` as a child process and waits until it is ready. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ReplicaError } from '../../emulator/errors.js';
+import { projectRoot } from '../images/manifest.js';
+import type { SwitchReady } from './switch-process.js';
+
+export interface SwitchProcess {
+  /** Where ports connect. */
+  readonly address: string;
+  /** `HOST:PORT` of each forwarded UDP port, in the order of the uplinks. */
+  readonly forwards: readonly string[];
+  stop(): Promise<void>;
+}
+
+const STOP_MS = 3000;
+
+/** @param socket path of the UNIX socket for ports @throws ReplicaError when it does not come up */
+export function startSwitch(socket: string, uplinks: readonly string[]): Promise<SwitchProcess> {
+  const args = ['switch', '--listen', `unix:${socket}`, ...uplinks.flatMap((uplink) => ['--uplink', uplink])];
+  const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.on('exit', () => {
+      resolve();
+    });
+  });
+  const stop = async (): Promise<void> => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    child.kill('SIGTERM');
+    await exited;
+    clearTimeout(timer);
+  };
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => {
+      const ready = message as SwitchReady;
+      resolve({
+        address: ready.listen[0] ?? `unix:${socket}`,
+        forwards: ready.forwards.map(({ host, port }) => `${host}:${port}`),
+        stop,
+      });
+    });
+    void exited.then(() => {
+      reject(new ReplicaError('the switch ended before it was ready'));
+    });
+  });
+}

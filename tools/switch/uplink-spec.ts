@@ -1,0 +1,76 @@
+/**
+ * The text of `--uplink`: `host` with optional parts after a colon, separated by commas.
+ *
+ *   host
+ *   host:udp=HOSTPORT:GUESTIP:GUESTPORT          HOSTPORT 0: any free one; may be repeated
+ *   host:ip=10.86.0.1/24,mac=02:86:00:00:00:01
+ */
+import { ConfigError } from '../../emulator/errors.js';
+import { parseMac } from '../../hypervisor/network/ethernet.js';
+import { parseIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
+import { parseCount } from '../key-values.js';
+
+const OPTION = '--uplink';
+const DEFAULT_IP = '10.86.0.1/24';
+/** Locally administered (second lowest bit of the first byte). */
+const DEFAULT_MAC = '02:86:00:00:00:01';
+const FORWARDS_MAX = 64;
+
+export interface UdpForward {
+  /** Port on 127.0.0.1; 0: any free one. */
+  readonly hostPort: number;
+  readonly guestIp: Ipv4Address;
+  readonly guestPort: number;
+}
+
+export interface HostUplinkSpec {
+  readonly kind: 'host';
+  readonly ip: Ipv4Address;
+  readonly prefixBits: number;
+  readonly mac: Uint8Array;
+  readonly forwards: readonly UdpForward[];
+}
+
+/** @throws ConfigError naming the option, its text and what is allowed */
+export function parseUplink(text: string): HostUplinkSpec {
+  const colon = text.indexOf(':');
+  const kind = colon < 0 ? text : text.slice(0, colon);
+  if (kind !== 'host') {
+    throw new ConfigError(OPTION, text, 'must be host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,ip=ADDRESS/BITS][,mac=MAC]');
+  }
+  let ip = DEFAULT_IP;
+  let mac = DEFAULT_MAC;
+  const forwards: UdpForward[] = [];
+  for (const part of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
+    const [key, value = ''] = splitOnce(part, '=');
+    if (key === 'udp') forwards.push(parseForward(value));
+    else if (key === 'ip') ip = value;
+    else if (key === 'mac') mac = value;
+    else throw new ConfigError(OPTION, text, `"${part}" is not one of udp=, ip=, mac=`);
+  }
+  if (forwards.length > FORWARDS_MAX) throw new ConfigError(OPTION, text, `has more than ${FORWARDS_MAX} forwards`);
+  const [address, bits = ''] = splitOnce(ip, '/');
+  return {
+    kind,
+    ip: parseIpv4(OPTION, address),
+    prefixBits: parseCount(`${OPTION} ip=${address}/`, bits, 8, 30),
+    mac: parseMac(OPTION, mac),
+    forwards,
+  };
+}
+
+function parseForward(text: string): UdpForward {
+  const parts = text.split(':');
+  const [hostPort = '', guestIp = '', guestPort = ''] = parts;
+  if (parts.length !== 3) throw new ConfigError(OPTION, `udp=${text}`, 'must be udp=HOSTPORT:GUESTIP:GUESTPORT');
+  return {
+    hostPort: parseCount(`${OPTION} udp=`, hostPort, 0, 65535),
+    guestIp: parseIpv4(OPTION, guestIp),
+    guestPort: parseCount(`${OPTION} udp=${hostPort}:${guestIp}:`, guestPort, 1, 65535),
+  };
+}
+
+function splitOnce(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
