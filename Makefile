@@ -13,16 +13,16 @@ run: build ## set everything up and run the main job: a pair, a client, a kill -
 	@./ft86 demo
 
 test: build ## set everything up and run all tests (under 10 minutes)
-	@$(MAKE) --no-print-directory -C emulator/native check
+	@$(MAKE) -s --no-print-directory -C emulator/native check
 	@$(JEST) $(ARGS)
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
 native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once
-	@$(MAKE) --no-print-directory -C emulator/native
+	@$(MAKE) -s --no-print-directory -C emulator/native
 
 images: check-tools ## the shipped guests, into build/images
-	@$(MAKE) --no-print-directory -C images
+	@$(MAKE) -s --no-print-directory -C images
 
 bench: build ## speed and memory, as ratios from one interleaved run
 	@node build/js/tools/bench/bench.js $(ARGS)

@@ -1,4 +1,5 @@
-/* What the CPU benchmarks share: the loop (bench-loop.S), its model in C, and the marks that a timer outside waits for. */
+/* What the CPU benchmarks share: the loop (bench-loop.S), its model in C, and the marks that a timer outside
+ * waits for. */
 #pragma once
 
 #include <stdint.h>

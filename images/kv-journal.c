@@ -50,7 +50,7 @@ static void checkpoint_now(void)
 static void replay_log(void)
 {
     for (uint32_t index = 0; index < JOURNAL_LOG_RECORDS;) {
-        uint32_t count = JOURNAL_LOG_RECORDS - index < JOURNAL_BATCH_MAX ? JOURNAL_LOG_RECORDS - index : JOURNAL_BATCH_MAX;
+        uint32_t left = JOURNAL_LOG_RECORDS - index, count = left < JOURNAL_BATCH_MAX ? left : JOURNAL_BATCH_MAX;
         do_now(DISK_READ, JOURNAL_LOG_START + index, batches[0], count);
         for (uint32_t i = 0; i < count; i++, index++) {
             if (!kv_record_is_whole(&batches[0][i]) || batches[0][i].generation != generation ||

@@ -1,8 +1,9 @@
 /*
- * The request and reply format that `counter` and `kv` speak over UDP. All numbers are big-endian.
+ * The request and reply format that `counter` and `kv` speak over UDP. All numbers are big-endian. A request's data
+ * are its key and its value, a reply's data its value.
  *
- *   request  0 magic u32   4 client u32   8 sequence u32   12 op u8   13 key bytes u8   14 value bytes u16   16 key, value
- *   reply    0 magic u32   4 client u32   8 sequence u32   12 status u8   13 zero u8    14 value bytes u16   16 value
+ *   request  0 magic u32  4 client u32  8 sequence u32  12 op u8      13 key bytes u8  14 value bytes u16  16 data
+ *   reply    0 magic u32  4 client u32  8 sequence u32  12 status u8  13 zero u8       14 value bytes u16  16 data
  *
  * A client numbers its requests 1, 2, 3, ... and sends one at a time; a request that brings no reply is sent again
  * with the same number. The service keeps each client's last reply: the same number again is answered with it and

@@ -65,10 +65,10 @@ const parser = yargs(hideBin(process.argv))
   .demandCommand(1, 'a command is needed; `ft86 --help` lists them')
   .strict()
   .parserConfiguration({ 'duplicate-arguments-array': false, 'greedy-arrays': false })
-  .wrap(Math.min(120, process.stdout.columns ?? 100))
+  .wrap(Math.min(120, process.stdout.isTTY ? process.stdout.columns : 100))
   .epilogue('`ft86 COMMAND --help` shows a command’s options and an example.')
   .help()
-  .fail((message, error) => {
+  .fail((message, error: Error | undefined) => {
     throw error ?? new UsageError(message);
   });
 

@@ -80,13 +80,12 @@ uint32_t block_instruction_last(const TranslationBlock *tb, uint32_t pc)
     return (uint32_t)end - 1;
 }
 
-/* Address of the block's last instruction. */
-uint32_t block_last_instruction(const TranslationBlock *tb)
+/* Address of the block's instruction with that index. */
+uint32_t block_instruction_at(const TranslationBlock *tb, int index)
 {
     struct row_reader r = first_row(tb);
-    int count = FIELD(tb, TB_OFF_ICOUNT, uint16_t);
     uint64_t pc = 0;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i <= index; i++)
         pc = next_row(&r);
     return (uint32_t)pc;
 }

@@ -24,7 +24,7 @@
 /* One entry of the map "host return address of a block's prologue -> block". */
 struct block_slot {
     uint64_t key;                        /* return address << 16 | instruction count, ^ epoch << 46 */
-    const TranslationBlock *tb;
+    const TranslationBlock *tb;          /* bit 0 set: its last instruction must be a block of its own */
 };
 
 /* The reason for which a block start left the engine; the run loop's own checks decide what follows. */
@@ -151,7 +151,7 @@ static inline uint64_t executed_page(uint64_t page)
 /* block.c */
 int block_instruction_index(const TranslationBlock *tb, uint32_t pc);
 uint32_t block_instruction_last(const TranslationBlock *tb, uint32_t pc);
-uint32_t block_last_instruction(const TranslationBlock *tb);
+uint32_t block_instruction_at(const TranslationBlock *tb, int index);
 int block_instructions_below(const TranslationBlock *tb, uint64_t border);
 /* counting.c */
 void core_refetch(core *c);                     /* after TOUCH_STALE; the caller then leaves the block */
@@ -170,6 +170,7 @@ bool touch_instruction(core *c, const TranslationBlock *tb, uint32_t address);
 /* ram.c */
 struct core_ram *ram_map(uint32_t bytes);
 uint64_t ram_offset_of_page(const core *c, uint64_t page);
+const uint8_t *ram_at_offset(const core *c, uint64_t offset);
 static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL; }
 /* bus.c */
 bool core_map_bus(core *c, uint64_t start, uint64_t size);

@@ -107,20 +107,52 @@ static __attribute__((noinline, noreturn)) void replace_block(core *c, uintptr_t
     cpu_loop_exit_restore_x86_64(c->cpu, ra);
 }
 
+#define LAST_ALONE 1u
+
+static bool is_prefix(uint8_t byte)
+{
+    return byte == 0x66 || byte == 0x67 || (byte & 0xe7) == 0x26 || byte == 0x64 || byte == 0x65 || byte == 0xf0 ||
+           byte == 0xf2 || byte == 0xf3;
+}
+
+/* Whether the block ends in LOOPE or LOOPNE behind other instructions. The translator brings its record of
+ * lazy flags up to date on one branch of these two only, so after a count that reaches 0 the flags are
+ * those of an earlier instruction. At a block's start the record is always up to date. */
+static bool loop_needs_own_block(core *c, const TranslationBlock *tb)
+{
+    int count = FIELD(tb, TB_OFF_ICOUNT, uint16_t);
+    if (count < 2)
+        return false;
+    uint64_t start = FIELD(tb, TB_OFF_PC, uint64_t), end = start + FIELD(tb, TB_OFF_SIZE, uint16_t);
+    for (uint64_t at = block_instruction_at(tb, count - 1); at < end; at++) {
+        uint64_t page = (&FIELD(tb, TB_OFF_PAGE_ADDR, uint64_t))[at >> PAGE_SHIFT != start >> PAGE_SHIFT];
+        const uint8_t *byte = ram_at_offset(c, page + (at & (PAGE_BYTES - 1)));
+        if (!byte || !is_prefix(*byte))
+            return byte && (*byte == 0xe0 || *byte == 0xe1);
+    }
+    return false;
+}
+
+static const TranslationBlock *block_of(const struct block_slot *s)
+{
+    return (const TranslationBlock *)((uintptr_t)s->tb & ~(uintptr_t)LAST_ALONE);
+}
+
 /* Find the block behind a return address. The result stays unproved until its pages are touched. */
 static const TranslationBlock *find_block(core *c, struct block_slot *s, uintptr_t ra)
 {
     uint64_t key = (uint64_t)ra << 16;
     if (s->tb && !(((s->key ^ key) & EPOCH_LOW) >> 16)) {
         c->stats.revalidations++;
-        return s->tb;
+        return block_of(s);
     }
-    s->tb = tcg_tb_lookup_x86_64(c->tcg, ra);
-    if (!s->tb)
+    const TranslationBlock *tb = tcg_tb_lookup_x86_64(c->tcg, ra);
+    if (!tb)
         abort();                                  /* impossible: ra is inside a block that is running */
-    s->key = (key | FIELD(s->tb, TB_OFF_ICOUNT, uint16_t)) ^ c->epoch_mix ^ UNPROVED;
+    s->tb = loop_needs_own_block(c, tb) ? (const TranslationBlock *)((uintptr_t)tb | LAST_ALONE) : tb;
+    s->key = (key | FIELD(tb, TB_OFF_ICOUNT, uint16_t)) ^ c->epoch_mix ^ UNPROVED;
     c->stats.slot_misses++;
-    return s->tb;
+    return tb;
 }
 
 void core_refetch(core *c)
@@ -134,7 +166,7 @@ void core_refetch(core *c)
 static void prove_pages(core *c, struct block_slot *s, uintptr_t ra, int64_t n)
 {
     uint32_t whole = 0;
-    switch (touch_block(c, s->tb, &whole)) {
+    switch (touch_block(c, block_of(s), &whole)) {
     case TOUCH_OK:
         c->touch_restarts = 0;
         s->key = ((uint64_t)ra << 16 | (uint64_t)n) ^ c->epoch_mix;
@@ -166,6 +198,8 @@ static __attribute__((noinline)) void block_start_slow(core *c, struct block_slo
             c->stats.tails++;
             replace_block(c, ra, (uint32_t)left);
         }
+        if ((uintptr_t)s->tb & LAST_ALONE)
+            replace_block(c, ra, (uint32_t)n - 1);
     }
     if ((s->key ^ (uint64_t)ra << 16 ^ c->epoch_mix) >> 16)
         prove_pages(c, s, ra, n);
@@ -236,4 +270,14 @@ void __wrap_cpu_loop_exit_noexc_x86_64(CPUState *cpu)
         core_settle(c);
     }
     __real_cpu_loop_exit_noexc_x86_64(cpu);
+}
+
+/* A full code buffer makes the translator give up in the middle of a block and forget that the block was
+ * to be limited: limit it again. Otherwise a fault of its fetch would be taken for an exact one. */
+void __wrap_cpu_loop_exit_x86_64(CPUState *cpu)
+{
+    core *c = core_current;
+    if (c && (c->single_block || c->replaying) && FIELD(cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) == EXCP_INTERRUPT)
+        FIELD(cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 1;
+    __real_cpu_loop_exit_x86_64(cpu);
 }

@@ -104,12 +104,18 @@ static void end_instruction(core *c)
 /* The engine has moved EIP past an INT, INT3 or INTO before it asks for the delivery. A fault during the
  * delivery (a gate that this privilege may not use, a missing stack page) belongs to the instruction
  * itself, which then has not retired: EIP goes back to it; what is pushed is the engine's own record of
- * the next address. */
+ * the next address. INTO does not end its block: what follows it there has not retired either. */
 static void open_software_interrupt(core *c)
 {
-    uint32_t pc = c->config.count_by_instruction ? c->last_instruction_pc
-                  : c->block                     ? block_last_instruction(c->block)
-                                                 : linear_pc(c);
+    uint32_t next = linear_pc(c), pc = next;
+    if (c->config.count_by_instruction) {
+        pc = c->last_instruction_pc;
+    } else if (c->block) {
+        int index = block_instruction_index(c->block, next);
+        pc = block_instruction_at(c->block, index > 0 ? index - 1 : FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - 1);
+        if (index > 0)
+            core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+    }
     uint32_t base = (uint32_t)FIELD(c->env, ENV_OFF_SEGS + SEG_CS * SEG_STRIDE + SEG_OFF_BASE, uint64_t);
     FIELD(c->env, ENV_OFF_EIP, uint64_t) = pc - base;
     c->interrupt_open = true;
@@ -148,7 +154,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     if (core_exception_storm(c))
         uc_emu_stop(c->uc);
     else
-        x86_cpu_do_interrupt_x86_64(c->cpu);
+        x86_cpu_do_interrupt_x86_64(c->cpu);     /* a fault in it is a longjmp back into the engine */
+    c->interrupt_open = false;
 }
 
 /* #UD does not come as an exception but through its own hook. */

@@ -17,6 +17,7 @@ void __real_tlb_flush_x86_64(CPUState *cpu);
 void __real_tlb_flush_page_x86_64(CPUState *cpu, uint64_t va);
 int __real_tcg_gen_code_x86_64(TCGContext *tcg, TranslationBlock *tb);
 void __real_cpu_loop_exit_noexc_x86_64(CPUState *cpu) __attribute__((noreturn));
+void __real_cpu_loop_exit_x86_64(CPUState *cpu) __attribute__((noreturn));
 void __real_qemu_system_reset_request(uc_engine *uc);
 void __real_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value);
 void __real_helper_rdmsr_x86_64(CPUX86State *env);

@@ -74,6 +74,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFLAGS_VM 0x20000u
 #define HF_CPL_MASK 3u
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
+#define EXCP_INTERRUPT 0x10000           /* exception_index: leave the loop and come back */
 #define CR0_PE 1u
 #define CR0_PG 0x80000000u
 #define CC_OP_EFLAGS_VALUE 1u            /* "flags are materialised in cc_src" */

@@ -60,6 +60,17 @@ uint64_t ram_offset_of_page(const core *c, uint64_t page)
     return address < CORE_HOLE_END ? UINT64_MAX : c->ram_offset_high + address - CORE_HOLE_END;
 }
 
+/* The host's address of a byte with that RAM offset of the engine; NULL when it is not RAM. */
+const uint8_t *ram_at_offset(const core *c, uint64_t offset)
+{
+    uint64_t bytes = (uint64_t)c->pages << PAGE_SHIFT;
+    if (offset - c->ram_offset_low < CORE_HOLE_START)
+        return c->ram + (offset - c->ram_offset_low);
+    if (bytes > CORE_HOLE_END && offset - c->ram_offset_high < bytes - CORE_HOLE_END)
+        return c->ram + CORE_HOLE_END + (offset - c->ram_offset_high);
+    return NULL;
+}
+
 /* ---- host writes ---- */
 
 void core_ram_written(core *c, uint32_t address, uint32_t bytes)

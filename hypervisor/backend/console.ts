@@ -13,7 +13,6 @@ import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { hostErrorMessage } from './host-error.js';
 import type { ConsoleSink } from './backend.js';
 
-
 /** Takes bytes in order; `offset` is the first one's. */
 interface ByteTarget {
   /** `done` is called when the bytes have left, possibly from inside. */

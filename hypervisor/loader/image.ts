@@ -5,7 +5,7 @@
  *   content                                    format        started as
  *   Multiboot 1 header in the first 8192       multiboot     Multiboot machine state
  *   7f 'E' 'L' 'F'                             elf32         32-bit protected mode at its entry
- *   'HdrS' at 0x202, signature 55 aa at 510    linux         not yet
+ *   'HdrS' at 0x202, signature 55 aa at 510    linux         32-bit boot protocol
  *   signature 55 aa at 510                     boot-sector   real mode at 0000:7c00, DL = 0x80
  *   anything, when asked for by name           flat          32-bit protected mode at its first byte
  *
@@ -17,6 +17,7 @@ import { isElf, loadElf32 } from './elf.js';
 import { GDT_BASE, placeFirmwareArea, placeRealModeVectors, placeStack } from './firmware-area.js';
 import { GuestMemory, hex, HIGH_BASE, imageError, type LoaderRam } from './guest-memory.js';
 import { protectedMode, realMode, type InitialCpuState } from './initial-state.js';
+import { loadLinux } from './linux.js';
 import { findMultibootHeader, loadMultiboot, type ModuleFile } from './multiboot.js';
 
 /** Formats by the names that `--format` takes. */
@@ -44,6 +45,10 @@ export interface ImageOptions {
   /** The kernel's command line without its name; '' for none. */
   readonly append: string;
   readonly modules: readonly ModuleFile[];
+  /** Linux only: the initial RAM disk. */
+  readonly initrd?: Uint8Array | null;
+  /** Linux only: the kernel's unpacked payload, entered directly. */
+  readonly payload?: Uint8Array | null;
   /** The image's name as the user gave it: first word of the command line, and in error messages. */
   readonly name: string;
 }
@@ -84,11 +89,11 @@ export function loadImage(options: ImageOptions, ram: LoaderRam): InitialCpuStat
     case 'flat':
       return loadFlat(bytes, options.loadAddress ?? FLAT_LOAD_ADDRESS, memory);
     case 'linux':
-      throw imageError(name, 'is a Linux kernel, which cannot be booted yet; Multiboot, ELF and boot sectors can');
+      return loadLinux({ ...options, initrd: options.initrd ?? null, payload: options.payload ?? null }, memory);
     case null:
       throw imageError(
         name,
-        'must be a Multiboot kernel, an i386 ELF executable or a boot sector (signature 55 aa at byte 510); ' +
+        'must be a Multiboot or Linux kernel, an i386 ELF executable or a boot sector (signature 55 aa at byte 510); ' +
           'give --format flat for a raw 32-bit binary',
       );
   }
@@ -96,10 +101,21 @@ export function loadImage(options: ImageOptions, ram: LoaderRam): InitialCpuStat
 
 /** Refuse options that the format has no place for. */
 function checkOptions(options: ImageOptions, format: ImageFormat | null): void {
-  if (format !== null && format !== 'multiboot' && format !== 'linux') {
-    const reason = `only a Multiboot kernel can have it; ${options.name} is of format ${format}`;
-    if (options.append !== '') throw new ConfigError('--append', options.append, reason);
-    if (options.modules.length > 0) throw new ConfigError('--module', options.modules[0]?.string ?? '', reason);
+  if (format === null) return;
+  const only = (kinds: string): string => `only ${kinds} can have it; ${options.name} is of format ${format}`;
+  if (options.append !== '' && format !== 'multiboot' && format !== 'linux') {
+    throw new ConfigError('--append', options.append, only('a Multiboot or Linux kernel'));
+  }
+  if (options.modules.length > 0 && format !== 'multiboot') {
+    throw new ConfigError('--module', options.modules[0]?.string ?? '', only('a Multiboot kernel'));
+  }
+  for (const [option, bytes] of [
+    ['--initrd', options.initrd],
+    ['--payload', options.payload],
+  ] as const) {
+    if (bytes != null && format !== 'linux') {
+      throw new ConfigError(option, `${bytes.length} bytes`, only('a Linux kernel'));
+    }
   }
   if (options.loadAddress !== undefined && format !== 'flat') {
     throw new ConfigError('--load-address', hex(options.loadAddress), 'only with --format flat');

@@ -8,9 +8,15 @@
  * wherever its time comes from. Frame headers, marks and digests are not part of it.
  * A timer tick is one record for two entries: its bytes stand under `clock`.
  */
-import type { DecodedFrame } from './frame.js';
 import { ENTRY_KINDS } from './entry.js';
-import type { EntryKind } from './entry.js';
+import type { Entry, EntryKind } from './entry.js';
+
+/** What is counted of a frame that was read. */
+interface CountedFrame {
+  readonly entries: readonly Entry[];
+  readonly sizes: readonly number[];
+  readonly wireBytes: number;
+}
 
 export interface KindTotals {
   readonly entries: number;
@@ -61,7 +67,7 @@ export class LogAccount {
   }
 
   /** Count a frame that was read. */
-  addFrame(frame: DecodedFrame): void {
+  addFrame(frame: CountedFrame): void {
     frame.entries.forEach((entry, index) => this.addEntry(entry.kind, frame.sizes[index]!));
     this.addWire(frame.wireBytes);
   }

@@ -61,7 +61,8 @@ static bool has_even_parity(uint32_t value)
 static uint32_t result_flags(uint32_t value, uint32_t bits)
 {
     uint32_t mask = bits == 32 ? 0xffffffffu : (1u << bits) - 1;
-    return ((value & mask) == 0 ? ZF : 0) | (value >> (bits - 1) & 1 ? SF : 0) | (has_even_parity(value & 0xff) ? PF : 0);
+    uint32_t zero = (value & mask) == 0 ? ZF : 0, sign = value >> (bits - 1) & 1 ? SF : 0;
+    return zero | sign | (has_even_parity(value & 0xff) ? PF : 0);
 }
 
 /* a + b + carry, where subtraction adds the complement; `borrow` turns the carries round again. */

@@ -59,7 +59,10 @@ static void exchanges(void)
     uint32_t memory = chaos_random(), old = memory, fresh = chaos_random(), accumulator, zero;
     bool match = chaos_random() & 1;
     accumulator = match ? memory : ~memory;
-    __asm__ volatile("lock cmpxchgl %3, %1; setz %b2" : "+a"(accumulator), "+m"(memory), "=q"(zero) : "r"(fresh) : "cc");
+    __asm__ volatile("lock cmpxchgl %3, %1; setz %b2"
+                     : "+a"(accumulator), "+m"(memory), "=q"(zero)
+                     : "r"(fresh)
+                     : "cc");
     chaos_equal("CMPXCHG", memory, match ? fresh : old);
     chaos_equal("CMPXCHG accumulator", accumulator, old);
     chaos_equal("CMPXCHG zero flag", zero & 0xff, match);

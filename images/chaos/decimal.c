@@ -84,7 +84,9 @@ static void multiply_and_divide(void)
     chaos_equal("MUL flags", flags & (CF | OF), wanted >> 32 ? CF | OF : 0);
     uint32_t extra = chaos_random() % b;
     uint64_t dividend = wanted + extra;
-    __asm__ volatile("divl %4" : "=a"(low), "=d"(remainder) : "0"((uint32_t)dividend), "1"((uint32_t)(dividend >> 32)), "r"(b) : "cc");
+    low = (uint32_t)dividend;
+    remainder = (uint32_t)(dividend >> 32);
+    __asm__ volatile("divl %2" : "+a"(low), "+d"(remainder) : "r"(b) : "cc");
     chaos_equal("DIV quotient", low, a);
     chaos_equal("DIV remainder", remainder, extra);
     /* Signed: (-a) * b by the unsigned product of the magnitudes. */

@@ -81,7 +81,8 @@ static void run_model(uint32_t operation, uint32_t width, struct registers *r)
         } else if (operation == LODS) {
             r->eax = (r->eax & ~mask) | model_get(r->esi, width);
         } else {
-            uint32_t left = operation == SCAS ? r->eax & mask : model_get(r->esi, width), right = model_get(r->edi, width);
+            uint32_t left = operation == SCAS ? r->eax & mask : model_get(r->esi, width);
+            uint32_t right = model_get(r->edi, width);
             r->flags = (r->flags & ~(ZF | CF)) | (left == right ? ZF : 0) | (left < right ? CF : 0);
             stop = (left == right) == (operation == SCAS);
         }

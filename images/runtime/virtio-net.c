@@ -64,7 +64,8 @@ uint8_t *network_card_receive(uint32_t *bytes)
     uint32_t written;
     if (!virtqueue_take(&receive_queue, &received_slot, &written))
         return 0;
-    check(written >= HEADER_BYTES && written <= HEADER_BYTES + FRAME_BYTES_STORED, "a received frame of %u bytes", written);
+    bool fits = written >= HEADER_BYTES && written <= HEADER_BYTES + FRAME_BYTES_STORED;
+    check(fits, "a received frame of %u bytes", written);
     *bytes = written - HEADER_BYTES;
     return receive_buffers[received_slot].frame;
 }

@@ -59,7 +59,8 @@ void virtio_queue_open(struct virtio_device *device, struct virtqueue *queue, ui
     uint32_t size = in16(device->port + VIRTIO_QUEUE_SIZE);
     if (size < least || size > QUEUE_SIZE_MAX || (size & (size - 1)) != 0)
         fail(EXIT_NEEDS, "virtqueue %u has %u entries", index, size);
-    uint32_t first_part = (size * sizeof(struct virtq_descriptor) + (3 + size) * 2 + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    uint32_t first_bytes = size * sizeof(struct virtq_descriptor) + (3 + size) * 2;
+    uint32_t first_part = (first_bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     uint32_t pages = (first_part + 6 + size * 8 + PAGE_BYTES - 1) / PAGE_BYTES;
     uint32_t token_pages = (size * 4 + PAGE_BYTES - 1) / PAGE_BYTES;
     bool again = queue->descriptors != 0 && queue->size == size;

@@ -11,8 +11,6 @@ afterEach(() => {
   for (const vcpu of open.splice(0)) vcpu.dispose();
 });
 
-const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14]);
-
 /** Handlers that put the vector into EDI, the error code (or the EIP) into ESI and halt. */
 function guest(code: readonly number[], vectors: readonly number[] = [0, 1, 3, 6, 13, 14]): Guest {
   const made = guestOf(code);

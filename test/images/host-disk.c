@@ -111,7 +111,8 @@ uint8_t disk_do(uint32_t operation, uint64_t sector, const struct virtio_buffer 
     return DISK_OK;
 }
 
-bool disk_submit(uint32_t operation, uint64_t sector, const struct virtio_buffer *buffers, uint32_t count, uint32_t token)
+bool disk_submit(uint32_t operation, uint64_t sector, const struct virtio_buffer *buffers, uint32_t count,
+                 uint32_t token)
 {
     check(!flying.there, "two requests in flight");
     flying.operation = operation;

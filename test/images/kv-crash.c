@@ -117,7 +117,8 @@ static void change_something(void)
     change->op = kind < 3 ? KV_OP_PUT : kind < 9 ? KV_OP_ADD : KV_OP_DELETE;
     change->key = key[1];
     change->client = random_below(CLIENTS);
-    change->value_bytes = change->op == KV_OP_ADD ? 4 : change->op == KV_OP_PUT ? (uint8_t)(random_below(2) * 4 + 4) : 0;
+    uint8_t put_bytes = (uint8_t)(random_below(2) * 4 + 4);
+    change->value_bytes = change->op == KV_OP_ADD ? 4 : change->op == KV_OP_PUT ? put_bytes : 0;
     for (int i = 0; i < 8; i++)
         change->value[i] = (uint8_t)random_below(256);
     struct kv_client *client = kv_find_client(change->client);
@@ -177,7 +178,8 @@ static void damage_is_refused(void)
     check(refusal() == EXIT_CHECK && memcmp(before, disk_durable, sizeof disk_durable) == 0, "damage was not refused");
     memset(disk_durable, 'x', sizeof disk_durable);
     memcpy(before, disk_durable, sizeof disk_durable);
-    check(refusal() == EXIT_NEEDS && memcmp(before, disk_durable, sizeof disk_durable) == 0, "a foreign disk was not refused");
+    bool untouched = refusal() == EXIT_NEEDS && memcmp(before, disk_durable, sizeof disk_durable) == 0;
+    check(untouched, "a foreign disk was not refused");
 }
 
 int main(int argc, char **argv)

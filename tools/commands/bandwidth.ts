@@ -1,6 +1,6 @@
 /** `ft86 bandwidth LOG|SOCKET`: what a log costs, by kind of entry. */
 import { statSync } from 'node:fs';
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { LogAccount, type BandwidthRecord } from '../../hypervisor/log/account.js';
 import { LogFileReader } from '../../hypervisor/log/log-file.js';
 import { bandwidthTable } from '../pair/narrate.js';
@@ -28,7 +28,7 @@ export const bandwidthCommand: CommandModule<object, BandwidthArguments> = {
     )
       .option('tolerant', { type: 'boolean', default: false, describe: 'accept a log whose recording was cut off' })
       .example('$0 bandwidth run.ftlog', 'a recorded log')
-      .example('$0 bandwidth demo --json', 'the running pair called demo') as unknown as Argv<BandwidthArguments>,
+      .example('$0 bandwidth demo --json', 'the running pair called demo'),
   handler: async (args) => {
     const record = isLogFile(args.log) ? measure(args.log, args.tolerant) : await ask(args.log);
     if (args.json) printJson({ version: JSON_VERSION, ...record });

@@ -64,7 +64,7 @@ export const snapshotCommand: CommandModule<object, ControlArguments> = {
   builder: (argv) =>
     target(argv)
       .positional('file', { type: 'string', demandOption: true, describe: 'snapshot file to write' })
-      .example('$0 snapshot demo now.ftsnap', 'snapshot of the live replica') as unknown as Argv<ControlArguments>,
+      .example('$0 snapshot demo now.ftsnap', 'snapshot of the live replica'),
   handler: async (args) => {
     const path = resolve(args.file);
     const [socket] = controlSockets(args.replica);

@@ -1,5 +1,5 @@
 /** `ft86 demo`: the main job as a story, run by `make run`. */
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import colors from 'picocolors';
 import { openConsoleStream } from '../../hypervisor/backend/console.js';
 import { parseLoad } from '../load/load-spec.js';
@@ -54,13 +54,13 @@ export const demoCommand: CommandModule<object, DemoArguments> = {
   builder: (argv) =>
     argv
       .positional('scenario', { type: 'string', default: 'kv', choices: ['kv'], describe: 'which story' })
-      .example('$0 demo', 'what `make run` shows') as Argv<DemoArguments>,
+      .example('$0 demo', 'what `make run` shows'),
   handler: async () => {
     const runDirectory = makeRunDirectory(ephemeralName('demo'));
     const interrupted = interruption();
     try {
       for (const [number, act] of ACTS.entries()) {
-        const result = await perform(act, `${runDirectory}`, `demo${number + 1}-${process.pid}`, interrupted);
+        const result = await perform(act, runDirectory, `demo${number + 1}-${process.pid}`, interrupted);
         check(result, act);
       }
     } finally {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { diffSnapshots } from '../../hypervisor/snapshot/diff.js';
 import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import { renderDiff } from '../diff/render.js';
@@ -23,10 +23,7 @@ export const diffCommand: CommandModule<object, DiffArguments> = {
     withJson(argv)
       .positional('a', { type: 'string', demandOption: true, describe: 'a snapshot or a control socket' })
       .positional('b', { type: 'string', demandOption: true, describe: 'a snapshot or a control socket' })
-      .example(
-        '$0 diff one.ftsnap two.ftsnap',
-        'exit status 0 when they are equal, 3 when not',
-      ) as unknown as Argv<DiffArguments>,
+      .example('$0 diff one.ftsnap two.ftsnap', 'exit status 0 when they are equal, 3 when not'),
   handler: async (args) => {
     const scratch = mkdtempSync(join(tmpdir(), 'ft86-diff-'));
     try {

@@ -1,7 +1,7 @@
 /** `ft86 images`: the shipped guests. */
 import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { readManifest, type ShippedImage } from '../images/manifest.js';
 import { JSON_VERSION } from '../replica/result.js';
 import { printJson, withJson } from './common.js';
@@ -17,7 +17,7 @@ export const imagesCommand: CommandModule<object, ImagesArguments> = {
   builder: (argv) =>
     withJson(argv)
       .option('all', { type: 'boolean', default: false, describe: 'also those that only tests use' })
-      .example('$0 images', 'names, what they show, what they need') as unknown as Argv<ImagesArguments>,
+      .example('$0 images', 'names, what they show, what they need'),
   handler: (args) => {
     const guests = readManifest().filter((guest) => args.all || guest.test !== true);
     if (args.json) {

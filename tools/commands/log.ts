@@ -1,5 +1,5 @@
 /** `ft86 log FILE`: the entries of a recorded log, one a line. */
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { LogFileReader } from '../../hypervisor/log/log-file.js';
 import type { Entry } from '../../hypervisor/log/entry.js';
 import { say } from './common.js';
@@ -18,7 +18,7 @@ export const logCommand: CommandModule<object, LogArguments> = {
       .positional('file', { type: 'string', demandOption: true, describe: 'a file written by --record' })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
       .option('tolerant', { type: 'boolean', default: false, describe: 'accept a log whose recording was cut off' })
-      .example('$0 log run.ftlog --json', 'entries for another program') as unknown as Argv<LogArguments>,
+      .example('$0 log run.ftlog --json', 'entries for another program'),
   handler: async (args) => {
     const reader = new LogFileReader(args.file, { tolerant: args.tolerant });
     try {
@@ -52,5 +52,5 @@ function textLine(seq: number, entry: Entry): string {
 
 function shown(value: unknown): string {
   if (value instanceof Uint8Array) return `${value.length} bytes ${Buffer.from(value.subarray(0, 16)).toString('hex')}`;
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return JSON.stringify(value).replaceAll('"', '');
 }

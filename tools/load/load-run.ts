@@ -126,7 +126,7 @@ class LoadRun {
     this.#startMs = performance.now();
     await this.#each((client) => this.#load(client));
     this.#endMs = performance.now();
-    if (!this.#stopped) await this.#hooks.beforeCheck?.();
+    await this.#hooks.beforeCheck?.();
     await this.#each((client) => this.#perform(client, 'verify', client.workload.reads()));
   }
 

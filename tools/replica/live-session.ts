@@ -44,6 +44,8 @@ export class LiveSession {
   #lag: Samples | null = null;
   #transfer: Transfer | null = null;
   #joining = false;
+  /** Host time before which the guest rests, so that the backup keeps up. */
+  #restUntilNs = 0;
   #stopped = false;
   #backupEnded = false;
   readonly #loop = new RunLoop(
@@ -206,13 +208,18 @@ export class LiveSession {
   #step(): number | null {
     if (this.#joining) return null;
     const start = hostNs();
+    // A rest that the lag calls for is kept, whatever woke the loop.
+    if (start < this.#restUntilNs) return (this.#restUntilNs - start) / 1e6;
     const step = this.live.step(start);
     if (step.kind === 'stopped') {
       if (!this.#stopped) this.#guestStopped();
       return null;
     }
-    if (step.kind === 'running') return this.#link?.restMs((hostNs() - start) / 1e6) ?? 0;
-    return step.untilNs === null ? null : Math.max(0, (step.untilNs - hostNs()) / 1e6);
+    const now = hostNs();
+    const restMs = this.#link?.restMs((now - start) / 1e6) ?? 0;
+    this.#restUntilNs = now + restMs * 1e6;
+    if (step.kind === 'running') return restMs;
+    return step.untilNs === null ? null : Math.max(restMs, (step.untilNs - now) / 1e6);
   }
 
   #guard(action: () => void): void {

@@ -7,7 +7,7 @@ import { openSync, closeSync, fstatSync, ftruncateSync, readFileSync, statSync }
 import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
-import { parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import { DRIVES_MAX, NICS_MAX, parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { findShippedImage, type ShippedImage } from '../images/manifest.js';
 import { parseCount, parseKeyValues } from '../key-values.js';
 
@@ -21,6 +21,8 @@ export interface MachineArguments {
   readonly memory: string | undefined;
   readonly append: string | undefined;
   readonly module: readonly string[];
+  readonly initrd?: string | undefined;
+  readonly payload?: string | undefined;
   readonly format: string | undefined;
   readonly drive: readonly string[];
   readonly net: readonly string[];
@@ -45,6 +47,9 @@ export interface MachinePlan {
   readonly config: MachineConfig;
   readonly imageBytes: Uint8Array;
   readonly modules: readonly { readonly bytes: Uint8Array; readonly string: string }[];
+  /** Linux only. */
+  readonly initrd: Uint8Array | null;
+  readonly payload: Uint8Array | null;
   readonly format: string | undefined;
   readonly shipped: ShippedImage | null;
   readonly drives: readonly DriveOptions[];
@@ -58,6 +63,8 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
     .option('memory', { type: 'string', describe: 'guest RAM, 4M to 3G', defaultDescription: '64M' })
     .option('append', { type: 'string', describe: 'the guest’s command line' })
     .option('module', { type: 'string', array: true, default: [], describe: 'Multiboot module: FILE or "FILE ARGS"' })
+    .option('initrd', { type: 'string', describe: 'Linux: the initial RAM disk' })
+    .option('payload', { type: 'string', describe: 'Linux: the kernel’s unpacked payload (an ELF file), entered directly' })
     .option('format', { type: 'string', choices: ['flat'], describe: 'load the image as a flat binary at 1 MiB' })
     .option('drive', { type: 'string', array: true, default: [], describe: 'file=PATH[,if=virtio][,readonly=on|off]' })
     .option('net', { type: 'string', array: true, default: [], describe: 'switch=ADDRESS[,model=virtio][,mac=MAC]' })
@@ -68,7 +75,7 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       describe: 'what guest time follows',
     })
     .option('rtc', { type: 'string', describe: 'guest wall-clock time at power-on, seconds since 1970' })
-    .option('until', { type: 'string', describe: 'stop at this instruction count' }) as unknown as Argv<T>;
+    .option('until', { type: 'string', describe: 'stop at this instruction count' });
 }
 
 /**
@@ -95,6 +102,8 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
     config,
     imageBytes,
     modules: args.module.map((text) => readModule(text)),
+    initrd: args.initrd === undefined ? null : readImage('--initrd', args.initrd),
+    payload: args.payload === undefined ? null : readImage('--payload', args.payload),
     format: args.format,
     shipped,
     drives,
@@ -130,6 +139,9 @@ function defaultMac(index: number): string {
 }
 
 function planDrives(args: MachineArguments, shipped: ShippedImage | null, scratch: string | null): DriveOptions[] {
+  if (args.drive.length > DRIVES_MAX) {
+    throw new ConfigError('--drive', `${args.drive.length} times`, `at most ${DRIVES_MAX} drives`);
+  }
   if (args.drive.length > 0) return args.drive.map(parseDrive);
   const bytes = shipped?.needs.diskBytes;
   if (bytes === undefined) return [];
@@ -142,6 +154,7 @@ function planDrives(args: MachineArguments, shipped: ShippedImage | null, scratc
 }
 
 function planNics(args: MachineArguments, shipped: ShippedImage | null): NicOptions[] {
+  if (args.net.length > NICS_MAX) throw new ConfigError('--net', `${args.net.length} times`, `at most ${NICS_MAX} NICs`);
   if (args.net.length > 0) return args.net.map(parseNet);
   return shipped?.needs.nic === true ? [{ switch: null, mac: defaultMac(0) }] : [];
 }

@@ -16,6 +16,8 @@ export function powerOn(plan: MachinePlan): Machine {
       memoryBytes: plan.config.memoryBytes,
       append: plan.config.append,
       modules: plan.modules,
+      initrd: plan.initrd,
+      payload: plan.payload,
       name: plan.config.image,
       ...(plan.format === 'flat' ? { format: 'flat' as const } : {}),
     },

@@ -13,6 +13,12 @@ gt=$build/core/ground_truth
 "$gt" "$build/paging_guest.bin" gap=60 seed=5 iterations=4
 "$gt" "$build/paging_guest.bin" gap=0 iterations=8
 
+# The shipped torture guest: over a million injected interrupts, and a code buffer that is full all the time.
+chaos=$build/../images/chaos.elf
+[ -f "$chaos" ] || { echo "check: $chaos is not built (make images)"; exit 1; }
+"$gt" "$chaos" gap=60 seed=5 until=3000000
+"$gt" "$chaos" gap=0 until=30000000 "only=small code buffer"
+
 # The same test must notice when accessed bits are left to the engine's own TLB.
 if "$build/walking/ground_truth" "$build/paging_guest.bin" gap=150 iterations=4 >"$build/walking.txt" 2>&1; then
   echo "check: the paging guest does not notice that the guest's TLB is missing"; exit 1
