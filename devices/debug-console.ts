@@ -60,7 +60,7 @@ export class DebugConsole implements DeviceModel, RegisterBlock {
     this.#ring.fill(0);
     this.#written = written;
     const split = this.#split();
-    this.#ring.set(newest.subarray(0, newest.length - split), newest.length < DEBUG_CONSOLE_BYTES_MAX ? 0 : split);
+    this.#ring.set(newest.subarray(0, newest.length - split), split);
     this.#ring.set(newest.subarray(newest.length - split), 0);
   }
 

@@ -13,7 +13,7 @@
  * Source: IBM PS/2 Hardware Interface Technical Reference, Keyboards (101- and 102-key), commands from the system.
  */
 import { ScanCodeTranslator } from './i8042-scan-codes.js';
-import { SavedFields } from './saved-fields.js';
+import type { SavedFields } from './saved-fields.js';
 import type { StateRecord } from './state.js';
 
 /** Keys, in bytes of scan codes, that may wait for the guest. */

@@ -23,6 +23,49 @@
 import type { DeviceModel, IrqLine, RegisterBlock } from './device.js';
 import type { Environment } from './environment.js';
 import { Ps2Keyboard } from './i8042-keyboard.js';
+import {
+  A20_OFF,
+  A20_ON,
+  COMMANDS_WITH_ARGUMENT,
+  ECHO_AS_KEYBOARD,
+  ECHO_AS_MOUSE,
+  INPUT_UNLOCKED,
+  KEYBOARD_OFF,
+  KEYBOARD_ON,
+  MODE_KEYBOARD_IRQ,
+  MODE_KEYBOARD_OFF,
+  MODE_MOUSE_IRQ,
+  MODE_MOUSE_OFF,
+  MODE_POWER_ON,
+  MODE_TESTED,
+  MODE_TRANSLATE,
+  MODE_WRITABLE,
+  MOUSE_OFF,
+  MOUSE_ON,
+  NO_ANSWER,
+  OUTPUT_A20,
+  OUTPUT_IDLE,
+  OUTPUT_KEYBOARD_IRQ,
+  OUTPUT_MOUSE_IRQ,
+  OUTPUT_NOT_RESET,
+  PORT_TEST_PASSED,
+  PULSE,
+  READ_INPUT_PORT,
+  READ_MODE,
+  READ_OUTPUT_PORT,
+  SELF_TEST,
+  SELF_TEST_PASSED,
+  STATUS_LAST_COMMAND,
+  STATUS_MOUSE,
+  STATUS_OUTPUT_FULL,
+  STATUS_TIMEOUT,
+  STATUS_UNLOCKED,
+  TEST_KEYBOARD_PORT,
+  TEST_MOUSE_PORT,
+  WRITE_MODE,
+  WRITE_MOUSE,
+  WRITE_OUTPUT_PORT,
+} from './i8042-registers.js';
 import { ScanCodeTranslator } from './i8042-scan-codes.js';
 import { SavedFields } from './saved-fields.js';
 import type { StateRecord } from './state.js';
@@ -31,61 +74,6 @@ export const I8042_DATA_PORT = 0x60;
 export const I8042_COMMAND_PORT = 0x64;
 export const IRQ_KEYBOARD = 1;
 export const IRQ_MOUSE = 12;
-
-const STATUS_OUTPUT_FULL = 0x01;
-const STATUS_LAST_COMMAND = 0x08;
-const STATUS_UNLOCKED = 0x10;
-const STATUS_MOUSE = 0x20;
-const STATUS_TIMEOUT = 0x40;
-
-const MODE_KEYBOARD_IRQ = 0x01;
-const MODE_MOUSE_IRQ = 0x02;
-/** Also a status bit. */
-const MODE_TESTED = 0x04;
-const MODE_KEYBOARD_OFF = 0x10;
-const MODE_MOUSE_OFF = 0x20;
-const MODE_TRANSLATE = 0x40;
-const MODE_WRITABLE = 0x77;
-const MODE_POWER_ON = MODE_KEYBOARD_IRQ | MODE_TESTED | MODE_MOUSE_OFF | MODE_TRANSLATE;
-
-const OUTPUT_NOT_RESET = 0x01;
-const OUTPUT_A20 = 0x02;
-const OUTPUT_KEYBOARD_IRQ = 0x10;
-const OUTPUT_MOUSE_IRQ = 0x20;
-/** Clock and data lines of both ports: idle. */
-const OUTPUT_IDLE = 0xcc;
-const INPUT_UNLOCKED = 0x80;
-
-const READ_MODE = 0x20;
-const WRITE_MODE = 0x60;
-const MOUSE_OFF = 0xa7;
-const MOUSE_ON = 0xa8;
-const TEST_MOUSE_PORT = 0xa9;
-const SELF_TEST = 0xaa;
-const TEST_KEYBOARD_PORT = 0xab;
-const KEYBOARD_OFF = 0xad;
-const KEYBOARD_ON = 0xae;
-const READ_INPUT_PORT = 0xc0;
-const READ_OUTPUT_PORT = 0xd0;
-const WRITE_OUTPUT_PORT = 0xd1;
-const ECHO_AS_KEYBOARD = 0xd2;
-const ECHO_AS_MOUSE = 0xd3;
-const WRITE_MOUSE = 0xd4;
-const A20_OFF = 0xdd;
-const A20_ON = 0xdf;
-/** From here on: the low four bits pull output lines low for a moment; line 0 is the reset. */
-const PULSE = 0xf0;
-const COMMANDS_WITH_ARGUMENT: readonly number[] = [
-  WRITE_MODE,
-  WRITE_OUTPUT_PORT,
-  ECHO_AS_KEYBOARD,
-  ECHO_AS_MOUSE,
-  WRITE_MOUSE,
-];
-
-const SELF_TEST_PASSED = 0x55;
-const PORT_TEST_PASSED = 0x00;
-const NO_ANSWER = 0xfe;
 
 /** Whose byte the controller's own reply looks like. */
 const REPLY_KINDS = ['none', 'keyboard', 'mouse', 'timeout'] as const;

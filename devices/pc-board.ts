@@ -23,12 +23,11 @@ import { PIT_PORT, PIT_PORT_COUNT, Pit8254 } from './pit8254.js';
 import { PortBus } from './port-bus.js';
 import type { StateRecord } from './state.js';
 import { SYSTEM_CONTROL_A_PORT, SYSTEM_CONTROL_B_PORT, SystemControl } from './system-control.js';
-import { COM1_PORT, UART_PORT_COUNT, Uart16550 } from './uart16550.js';
+import { COM1_IRQ, COM1_PORT, UART_PORT_COUNT, Uart16550 } from './uart16550.js';
 import { VirtioBlk } from './virtio/virtio-blk.js';
 import { VirtioNet } from './virtio/virtio-net.js';
 
 const IRQ_TIMER = 0;
-const IRQ_SERIAL = 4;
 const IRQ_CLOCK = 8;
 /** Slot 1 is the PIIX's on real boards, slot 2 a display's. */
 const FIRST_DEVICE_SLOT = 3;
@@ -62,7 +61,7 @@ export class PcBoard {
     this.pit = new Pit8254({ environment, irq: this.pic.line(IRQ_TIMER) });
     this.systemControl = new SystemControl({ environment, pit: this.pit });
     this.rtc = new Mc146818({ environment, irq: this.pic.line(IRQ_CLOCK), ramBytes });
-    this.uart = new Uart16550({ environment, irq: this.pic.line(IRQ_SERIAL) });
+    this.uart = new Uart16550({ environment, irq: this.pic.line(COM1_IRQ) });
     const router = new IrqRouter({ line: (irq) => this.pic.line(irq) });
     this.pci = new PciHost({ environment, router });
     let slot = FIRST_DEVICE_SLOT;

@@ -22,7 +22,7 @@ export const SHUTDOWN_WORD_PORT = 0x8900;
 
 const SLEEP_ENABLE = 0x2000;
 const SLEEP_TYPE = 0x1c00;
-const SHUTDOWN_WORD = [...'Shutdown'].map((character) => character.charCodeAt(0));
+const SHUTDOWN_WORD = 'Shutdown';
 
 export interface PowerOffOptions {
   readonly environment: Pick<Environment, 'stop'>;
@@ -68,9 +68,9 @@ export class PowerOff implements DeviceModel {
   }
 
   #writeCharacter(byte: number): void {
-    if (byte === SHUTDOWN_WORD[this.#matched]) this.#matched++;
+    if (byte === SHUTDOWN_WORD.charCodeAt(this.#matched)) this.#matched++;
     // The first letter occurs once in the word, so a mismatch can only begin a new one.
-    else this.#matched = byte === SHUTDOWN_WORD[0] ? 1 : 0;
+    else this.#matched = byte === SHUTDOWN_WORD.charCodeAt(0) ? 1 : 0;
     if (this.#matched < SHUTDOWN_WORD.length) return;
     this.#matched = 0;
     this.#powerOff();

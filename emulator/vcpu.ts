@@ -52,9 +52,6 @@ export interface VcpuOptions {
   readonly translationBytes?: number;
 }
 
-/** Consumers of dirty pages that collectDirty() serves; number 0 is the digest's own. */
-export const DIRTY_CONSUMERS_MAX = 7;
-
 /** Name, version and hash of the linked CPU engine: replicas must agree on it. */
 export const ENGINE_VERSION: string = nativeCore.engineVersion;
 

@@ -8,6 +8,8 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const LINES_MAX = 350;
+/** A test guest in assembly is one program in one file. */
+const ASSEMBLY_LINES_MAX = 450;
 const NOT_OURS = new Set(['node_modules', 'build', '.git', 'coverage']);
 const SOURCE = /\.(ts|js|cjs|c|h|S|ld|sh|mk)$|(^|\/)(Makefile|run|ft86)$/;
 
@@ -52,7 +54,10 @@ test('the sources are found', () => {
 
 describe('every file', () => {
   test(`has at most ${LINES_MAX} lines`, () => {
-    const long = sources.filter((path) => (texts.get(path) ?? '').split('\n').length - 1 > LINES_MAX);
+    const long = sources.filter((path) => {
+      const limit = path.endsWith('.S') ? ASSEMBLY_LINES_MAX : LINES_MAX;
+      return (texts.get(path) ?? '').split('\n').length - 1 > limit;
+    });
     expect(long).toEqual([]);
   });
 

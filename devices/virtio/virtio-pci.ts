@@ -14,7 +14,8 @@
  */
 import type { IrqLine, RegisterBlock } from '../device.js';
 import type { Dma } from '../dma.js';
-import { PciFunction, type PciCapability } from '../pci-device.js';
+import type { PciCapability } from '../pci-config.js';
+import { PciFunction } from '../pci-device.js';
 import type { StateRecord } from '../state.js';
 import { VIRTIO_PCI_VENDOR } from './constants.js';
 import {

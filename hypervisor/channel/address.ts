@@ -55,3 +55,8 @@ export function requireLocalWithoutKey(option: string, text: string, address: Ad
     'without --key FILE only loopback (127.0.0.0/8, ::1, localhost) or unix:PATH is allowed; "ft86 keygen" makes a key file',
   );
 }
+
+/** Refuse an address that a listener could not have. @throws ConfigError naming `option` */
+export function checkAddress(option: string, text: string, key: Uint8Array | null): void {
+  requireLocalWithoutKey(option, text, parseAddress(option, text), key);
+}

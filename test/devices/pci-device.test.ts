@@ -6,7 +6,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DecodeError, InvariantError } from '../../emulator/errors.js';
 import type { RegisterBlock } from '../../devices/device.js';
-import { PciFunction, type PciFunctionConfig } from '../../devices/pci-device.js';
+import type { PciFunctionConfig } from '../../devices/pci-config.js';
+import { PciFunction } from '../../devices/pci-device.js';
 import { describeDeviceContract } from './device-contract.js';
 import { FakeWorld } from './fake-world.js';
 

@@ -1,5 +1,6 @@
 /** `ft86 boot IMAGE`: one machine, no replication. */
 import type { Argv, CommandModule } from 'yargs';
+import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { withMachineOptions, planMachine, type MachineArguments } from '../replica/machine-options.js';
 import { guestExitStatus, JSON_VERSION, type ReplicaReport } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
@@ -8,7 +9,7 @@ import { openKey } from '../replica/surroundings.js';
 import { Progress } from '../progress.js';
 import { printJson, say, withJson } from './common.js';
 
-interface BootArguments extends MachineArguments {
+interface BootArguments extends MachineArguments, TypistArguments {
   readonly serial: string;
   readonly record: string | undefined;
   readonly snapshot: string | undefined;
@@ -18,9 +19,11 @@ interface BootArguments extends MachineArguments {
 }
 
 const options = (argv: Argv) =>
-  withJson(
-    withMachineOptions(
-      argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+  withTypistOptions(
+    withJson(
+      withMachineOptions(
+        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+      ),
     ),
   )
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
@@ -52,6 +55,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
         record: args.record,
         snapshot: args.snapshot,
         parent: null,
+        typist: openTypist(args, args.serial),
         key: openKey(args.key),
         detectMs: 500,
         lagMs: 200,

@@ -1,8 +1,10 @@
 /** `ft86 pair IMAGE`: the main job. */
 import type { Argv, CommandModule } from 'yargs';
 import { openConsoleStream } from '../../hypervisor/backend/console.js';
+import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKill } from '../pair/kill.js';
+import { PairTyping } from '../pair/pair-typing.js';
 import { describePairEvent, renderPairResult } from '../pair/narrate.js';
 import { runPair } from '../pair/run-pair.js';
 import type { PairResult } from '../pair/summary.js';
@@ -17,7 +19,7 @@ import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import { printJson, replicationTimes, say, withJson, withReplication } from './common.js';
 
-interface PairArguments extends MachineArguments {
+interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
   readonly load: string | undefined;
   readonly record: string | undefined;
@@ -30,9 +32,11 @@ interface PairArguments extends MachineArguments {
 
 const options = (argv: Argv) =>
   withReplication(
-    withJson(
-      withMachineOptions(
-        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+    withTypistOptions(
+      withJson(
+        withMachineOptions(
+          argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
+        ),
       ),
     ),
   )
@@ -60,6 +64,8 @@ export const pairCommand: CommandModule<object, PairArguments> = {
     });
     try {
       const plan = planMachine(args, runDirectory);
+      const typist = openTypist(args, 'stdio');
+      const typing = typist === null ? null : new PairTyping(typist);
       const result = await runPair({
         name,
         runDirectory,
@@ -72,6 +78,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         console: openConsoleStream(args.json ? process.stderr : process.stdout, (error) => {
           throw error;
         }),
+        typing,
         onEvent: (event) => {
           if (event.kind === 'progress' && event.who === 'primary') {
             progress.show(`${event.icount} instructions, ${event.mips.toFixed(0)} MIPS`);
@@ -81,7 +88,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
           progress.clear();
           say(line);
         },
-        interrupted,
+        interrupted: typing === null ? interrupted : Promise.race([interrupted, typing.ended]),
       });
       progress.clear();
       if (args.json) printJson(result);
@@ -110,6 +117,8 @@ function machineArguments(args: PairArguments, plan: MachinePlan): string[] {
     ...['--memory', String(plan.config.memoryBytes), '--append', plan.config.append],
     ...['--clock', plan.config.clock, '--rtc', String(plan.config.bootUnixSeconds)],
     ...args.module.flatMap((module) => ['--module', module]),
+    ...(args.initrd === undefined ? [] : ['--initrd', args.initrd]),
+    ...(args.payload === undefined ? [] : ['--payload', args.payload]),
     ...(args.format === undefined ? [] : ['--format', args.format]),
   ];
 }

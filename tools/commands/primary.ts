@@ -1,6 +1,7 @@
 /** `ft86 primary IMAGE`: a replica that starts live and takes a backup. */
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
+import { StdinTypist } from '../console/stdin-typist.js';
 import { planMachine, withMachineOptions, type MachineArguments } from '../replica/machine-options.js';
 import { ParentLink } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
@@ -78,6 +79,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
       record: args.record,
       snapshot: args.snapshot,
       parent,
+      typist: parent === null && args.serial === 'stdio' ? new StdinTypist() : null,
       key: openKey(args.key),
       ...replicationTimes(args),
       killAt: optionalCount('--kill-at', args.killAt),

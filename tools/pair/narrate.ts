@@ -119,7 +119,7 @@ function client(result: PairResult): string {
 /** The log's bytes by kind. */
 export function bandwidthTable(result: { readonly icount: number; readonly log: PairResult['log'] }): string {
   const table = new Table({ head: ['log entry', 'entries', 'bytes', 'bytes each'], style: { head: [], border: [] } });
-  for (const [kind, { entries, bytes }] of Object.entries(result.log.byKind) as [string, KindTotals][]) {
+  for (const [kind, { entries, bytes }] of Object.entries<KindTotals>(result.log.byKind)) {
     if (entries > 0) table.push([kind, entries, bytes, (bytes / entries).toFixed(2)]);
   }
   table.push(['all', result.log.entries, result.log.bytes, '']);

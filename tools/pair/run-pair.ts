@@ -22,6 +22,7 @@ import { hostMs } from '../replica/host-time.js';
 import { startSwitch, type SwitchProcess } from '../switch/switch-child.js';
 import { Child } from './child.js';
 import type { Kill } from './kill.js';
+import type { PairTyping } from './pair-typing.js';
 import { summarise, type LastHeard, type PairResult } from './summary.js';
 
 export interface PairOptions {
@@ -37,6 +38,8 @@ export interface PairOptions {
   readonly kills: readonly Kill[];
   readonly load: LoadSpec | null;
   readonly console: ConsoleCollector;
+  /** Who types on the guest's console. */
+  readonly typing?: PairTyping | null;
   readonly onEvent: (event: PairEvent) => void;
   /** Ctrl-C: end the run in order. */
   readonly interrupted: Promise<void>;
@@ -85,6 +88,7 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
     const { channel } = await whileAlive(primary, primary.child.next('listening'), START_MS);
     backup = startReplica(options, 'backup', backupArguments(options, network, channel));
     await whileAlive(primary, primary.child.next('started'), START_MS, backup);
+    options.typing?.connect(primary.child);
     const startMs = hostMs();
     const forward = network?.forwards[0] ?? null;
     options.onEvent({ kind: 'started', primaryPid: primary.child.pid, backupPid: backup.child.pid, forward });
@@ -104,6 +108,7 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
     });
   } finally {
     for (const replica of [primary, backup]) if (replica?.child.alive === true) replica.child.kill();
+    options.typing?.close();
     await network?.stop();
     await options.console.close();
   }
@@ -121,10 +126,14 @@ function startReplica(options: PairOptions, who: 'primary' | 'backup', args: rea
 
 function receive(options: PairOptions, who: 'primary' | 'backup', replica: Replica, message: ToParent): void {
   switch (message.type) {
-    case 'console':
-      options.console.write(message.offset, Buffer.from(message.base64, 'base64'));
+    case 'console': {
+      const bytes = Buffer.from(message.base64, 'base64');
+      options.console.write(message.offset, bytes);
+      options.typing?.output(message.offset, bytes);
       return;
+    }
     case 'event':
+      if (message.event.kind === 'live') options.typing?.connect(replica.child);
       options.onEvent({ kind: 'replica', who, event: message.event });
       return;
     case 'progress':

@@ -65,7 +65,7 @@ export class BackupSession {
   get epoch(): number {
     return this.#epoch;
   }
-  /** Host seconds since the state was complete. */
+  /** Since the state was complete. */
   get seconds(): number {
     return (hostMs() - this.#startMs) / 1000;
   }
@@ -172,7 +172,6 @@ export class BackupSession {
     this.#suspect('bye');
   }
 
-  /** Acknowledge what is held; carries what is executed. */
   #acknowledge(): void {
     const replica = this.#replica;
     if (replica === null || this.#state !== 'replaying') return;

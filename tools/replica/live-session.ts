@@ -16,7 +16,6 @@ import {
   type PrimaryInput,
   type PrimaryState,
 } from '../../hypervisor/ft/primary-state.js';
-import type { LiveHost } from '../../hypervisor/ft/recorder.js';
 import { LogAccount } from '../../hypervisor/log/account.js';
 import { FrameWriter } from '../../hypervisor/log/frame.js';
 import { awaitHello, refuse } from './admission.js';
@@ -24,6 +23,7 @@ import { machineHeader } from './handshake.js';
 import { hostMs, hostNs } from './host-time.js';
 import { PrimaryLink } from './primary-link.js';
 import { Samples, type Transfer } from './result.js';
+import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
 import { RunLoop } from './run-loop.js';
 import { sendState } from './state-transfer.js';
@@ -74,7 +74,14 @@ export class LiveSession {
       gate: new OutputGate(true, (ms) => {
         this.held.add(ms);
       }),
-      host: this.#host(),
+      host: liveHost(options, {
+        input: (input) => {
+          this.input(input);
+        },
+        frame: (bytes, lastSeq) => {
+          this.#link?.sendLog(bytes, lastSeq);
+        },
+      }),
       writer: this.#writer,
       until: options.until,
       digestNs: options.digestMs * 1e6,
@@ -324,29 +331,5 @@ export class LiveSession {
     this.#loop.stop();
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;
-  }
-
-  // --- outputs ---
-
-  #host(): LiveHost {
-    return {
-      submitDisk: (request) => {
-        const disk = this.#options.disks[request.drive];
-        if (disk === undefined) throw new ReplicaError(`drive ${request.drive} has no backend`);
-        disk.submit(request, (completion) => {
-          this.input({ kind: 'disk', completion });
-        });
-      },
-      sendPacket: (nic, data) => {
-        this.#options.ports[nic]?.send(data);
-      },
-      console: (offset, bytes) => {
-        this.#options.console.write(offset, bytes);
-      },
-      frame: (bytes, lastSeq) => {
-        this.#link?.sendLog(bytes, lastSeq);
-        this.#options.recorder?.append(bytes);
-      },
-    };
   }
 }

@@ -64,7 +64,10 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
     .option('append', { type: 'string', describe: 'the guest’s command line' })
     .option('module', { type: 'string', array: true, default: [], describe: 'Multiboot module: FILE or "FILE ARGS"' })
     .option('initrd', { type: 'string', describe: 'Linux: the initial RAM disk' })
-    .option('payload', { type: 'string', describe: 'Linux: the kernel’s unpacked payload (an ELF file), entered directly' })
+    .option('payload', {
+      type: 'string',
+      describe: 'Linux: the kernel’s unpacked payload (an ELF file), entered directly',
+    })
     .option('format', { type: 'string', choices: ['flat'], describe: 'load the image as a flat binary at 1 MiB' })
     .option('drive', { type: 'string', array: true, default: [], describe: 'file=PATH[,if=virtio][,readonly=on|off]' })
     .option('net', { type: 'string', array: true, default: [], describe: 'switch=ADDRESS[,model=virtio][,mac=MAC]' })
@@ -154,7 +157,8 @@ function planDrives(args: MachineArguments, shipped: ShippedImage | null, scratc
 }
 
 function planNics(args: MachineArguments, shipped: ShippedImage | null): NicOptions[] {
-  if (args.net.length > NICS_MAX) throw new ConfigError('--net', `${args.net.length} times`, `at most ${NICS_MAX} NICs`);
+  if (args.net.length > NICS_MAX)
+    throw new ConfigError('--net', `${args.net.length} times`, `at most ${NICS_MAX} NICs`);
   if (args.net.length > 0) return args.net.map(parseNet);
   return shipped?.needs.nic === true ? [{ switch: null, mac: defaultMac(0) }] : [];
 }

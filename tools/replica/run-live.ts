@@ -5,11 +5,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ConfigError, ReplicaError } from '../../emulator/errors.js';
+import { checkAddress } from '../../hypervisor/channel/address.js';
 import { listen, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Input } from '../../hypervisor/ft/live-replica.js';
 import { LogFileWriter } from '../../hypervisor/log/log-file.js';
+import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
 import { logHeader } from './handshake.js';
@@ -35,6 +37,8 @@ export interface LiveRunOptions {
   /** Write a snapshot here when the run ends. */
   readonly snapshot: string | undefined;
   readonly parent: ParentLink | null;
+  /** Who types on the guest's console; null: nobody, or the parent. */
+  readonly typist: Typist | null;
   readonly key: Uint8Array | null;
   readonly detectMs: number;
   readonly lagMs: number;
@@ -52,17 +56,22 @@ export interface LiveRunOptions {
 }
 
 const PROGRESS_MS = 250;
+const STOP: Input = { kind: 'control', control: { op: 'stop', reason: 'stopped', exitCode: 0 } };
 
 export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const replicaId = `primary-${randomUUID()}`;
+  // The user's mistakes come before anything that leaves a trace.
+  if (options.replication !== null) checkAddress('--channel', options.replication.channel, options.key);
   const machine = powerOn(options.plan);
   const disks = await openDisks(options.plan.drives);
   const recorder =
     options.record === undefined ? null : new LogFileWriter(options.record, logHeader(machine.config, 0, 0));
-  const console = openConsole(options.serial, options.quiet, true, options.parent);
+  const sink = openConsole(options.serial, options.quiet, true, options.parent);
+  const console = options.typist === null ? sink : new TappedConsole(sink, options.typist);
   const epoch = options.replication === null ? 1 : await claimFirstEpoch(options, replicaId);
   const snapshots = new SnapshotRequests();
   const ports: (PluggedPort | null)[] = [];
+  const { detectMs, lagMs, digestMs } = options;
   const session = new LiveSession({
     machine,
     clock: new ClockPolicy(machine.config.clock),
@@ -72,10 +81,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     arbiter: options.replication?.arbiter ?? null,
     replicaId,
     epoch,
-    detectMs: options.detectMs,
-    lagMs: options.lagMs,
-    until: options.plan.until,
-    digestMs: options.digestMs,
+    ...{ detectMs, lagMs, digestMs, until: options.plan.until },
     recorder,
     consoleOffset: 0,
     firstSeq: 0,
@@ -99,6 +105,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     options.onProgress(session);
   }, PROGRESS_MS);
   let listener: Listener | null = null;
+  let ran = false;
   try {
     const identity = { pair: options.name, replicaId, epoch, key: options.key };
     ports.push(
@@ -108,6 +115,8 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     );
     listener = await openChannel(options, session, control.path, signals.stopped);
     options.parent?.send({ type: 'started' });
+    options.typist?.start(keyboardOf(session));
+    ran = true;
     await session.start();
     if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
     recorder?.close();
@@ -115,8 +124,11 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     return liveReport(session, 'primary', null);
   } catch (error) {
     recorder?.abandon();
+    // A guest that never ran leaves nothing behind that a later start would have to fear.
+    if (!ran) await options.replication?.arbiter.release(epoch, replicaId);
     throw error;
   } finally {
+    options.typist?.close();
     clearInterval(progress);
     signals.dispose();
     control.close();
@@ -180,6 +192,18 @@ async function openChannel(
   return listener;
 }
 
+/** What a typist's keys do to the guest. */
+function keyboardOf(session: LiveSession): Keyboard {
+  return {
+    type: (data) => {
+      session.input({ kind: 'serial', data });
+    },
+    end: () => {
+      session.input(STOP);
+    },
+  };
+}
+
 /** SIGINT, SIGTERM and the parent's word end the run in order; a parent also gets the terminal's Ctrl-C and decides. */
 export function onStopSignals(
   session: { input(input: Input): void },
@@ -190,7 +214,7 @@ export function onStopSignals(
     resolve = done;
   });
   const stop = (): void => {
-    session.input({ kind: 'control', control: { op: 'stop', reason: 'stopped', exitCode: 0 } });
+    session.input(STOP);
     resolve();
   };
   const interrupt = parent === null ? stop : (): void => undefined;

@@ -35,7 +35,7 @@ export function takeSnapshot(machine: Machine, role: string, path: string): void
 /** Registers under flat names: `eax`, `cs.base`. */
 export function flatRegisters(registers: Registers): SnapshotRegisters {
   const flat: Record<string, number> = {};
-  for (const [name, value] of Object.entries(registers) as [string, number | SegmentRegister][]) {
+  for (const [name, value] of Object.entries<number | SegmentRegister>({ ...registers })) {
     if (typeof value === 'number') flat[name] = value;
     else for (const part of ['selector', 'base', 'limit', 'flags'] as const) flat[`${name}.${part}`] = value[part];
   }

@@ -169,7 +169,7 @@ describe('flat binary', () => {
 
   test('options that another format has no place for are refused', () => {
     expect(refusal(bootSector(), { append: 'n=1' })).toBe(
-      '--append n=1: only a Multiboot kernel can have it; guest is of format boot-sector',
+      '--append n=1: only a Multiboot or Linux kernel can have it; guest is of format boot-sector',
     );
     expect(refusal(bootSector(), { modules: [{ bytes: CODE, string: 'm' }] })).toContain('--module m: ');
     expect(refusal(bootSector(), { loadAddress: 0x7000 })).toContain('--load-address 0x7000: only with --format flat');

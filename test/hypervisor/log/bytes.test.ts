@@ -35,12 +35,12 @@ describe('varint', () => {
     for (const bytes of [
       [0x80, 0x00],
       [0xff, 0x80, 0x00],
-      Array(8).fill(0xff),
-      [...Array(7).fill(0xff), 0x10],
+      new Array<number>(8).fill(0xff),
+      [...new Array<number>(7).fill(0xff), 0x10],
       [0x80],
       [],
     ]) {
-      expect(() => new ByteReader(Uint8Array.from(bytes as number[])).varint()).toThrow(DecodeError);
+      expect(() => new ByteReader(Uint8Array.from(bytes)).varint()).toThrow(DecodeError);
     }
   });
 

@@ -131,6 +131,8 @@ advance:
         mov     cr4, eax
         mov     eax, 0x400
         mov     dr7, eax
+        mov     eax, LDT_SELECTOR
+        lldt    ax
         mov     eax, [ebx + E_FX]
         fxrstor [eax]
         mov     esi, [ebx + E_TEMPLATE]

@@ -6,6 +6,9 @@
         .globl  _start
 _start:
         cli
+        mov     al, 0xff                        /* no interrupt from outside */
+        out     0x21, al
+        out     0xa1, al
         lgdtd   cs:[gdtr]
         mov     eax, cr0
         or      al, 1

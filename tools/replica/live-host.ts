@@ -1,0 +1,35 @@
+/** Where a live replica's outputs go: disks, switch ports, the console, the recording and the backup. */
+import { ReplicaError } from '../../emulator/errors.js';
+import type { Input } from '../../hypervisor/ft/live-replica.js';
+import type { LiveHost } from '../../hypervisor/ft/recorder.js';
+import type { LiveSessionOptions } from './live-session-options.js';
+
+/** The session's side of it. */
+interface HostHooks {
+  /** A disk request was completed. */
+  input(input: Input): void;
+  /** A frame for the backup, if there is one. */
+  frame(bytes: Uint8Array, lastSeq: number): void;
+}
+
+export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHost {
+  return {
+    submitDisk: (request) => {
+      const disk = options.disks[request.drive];
+      if (disk === undefined) throw new ReplicaError(`drive ${request.drive} has no backend`);
+      disk.submit(request, (completion) => {
+        hooks.input({ kind: 'disk', completion });
+      });
+    },
+    sendPacket: (nic, data) => {
+      options.ports[nic]?.send(data);
+    },
+    console: (offset, bytes) => {
+      options.console.write(offset, bytes);
+    },
+    frame: (bytes, lastSeq) => {
+      hooks.frame(bytes, lastSeq);
+      options.recorder?.append(bytes);
+    },
+  };
+}
