@@ -1,0 +1,70 @@
+/**
+ * A program: everything in RAM before the reset, made from a seed.
+ */
+import { guestCode, monitorSymbols, type GuestCode, type MonitorSymbols } from './assemble.js';
+import { LAYOUT } from './layout.js';
+import { Chooser, fxImage, vectorBytes } from './random-values.js';
+import { FX_IMAGES, markLengths, randomSequence, TEMPLATES, type Sequence } from './sequence.js';
+import { writeTables } from './tables.js';
+
+export interface Program {
+  /** RAM from 0 up to the trace, which is empty. */
+  readonly image: Buffer;
+  readonly rom: Buffer;
+  readonly sequences: readonly Sequence[];
+  readonly symbols: MonitorSymbols;
+  readonly seed: number;
+  readonly index: number;
+  /** Whether the state after each instruction is recorded, or only at faults and at each sequence's end. */
+  readonly traced: boolean;
+}
+
+export interface ProgramOptions {
+  readonly seed: number;
+  /** Number of the program within the run; each has other sequences. */
+  readonly index: number;
+  readonly sequenceCount: number;
+  readonly traced: boolean;
+  /** Halt the monitor before and after each record for a lock-step driver. */
+  readonly stepping: boolean;
+}
+
+function emptyImage(code: GuestCode): Buffer {
+  const image = Buffer.alloc(LAYOUT.TRACE);
+  code.monitor.copy(image, LAYOUT.MONITOR);
+  code.realMode.copy(image, LAYOUT.REAL_MONITOR);
+  return image;
+}
+
+function writeData(image: Buffer, choose: Chooser): void {
+  for (let i = 0; i < FX_IMAGES; i++) fxImage(choose).copy(image, LAYOUT.FX_IMAGES + 512 * i);
+  for (let at = 0; at < LAYOUT.SCRATCH_BYTES * TEMPLATES; at += 16)
+    vectorBytes(choose).copy(image, LAYOUT.TEMPLATES + at);
+}
+
+/** Make a program. The same options give the same bytes. */
+export function makeProgram(options: ProgramOptions): Program {
+  const code = guestCode();
+  const symbols = monitorSymbols(code.monitor);
+  const image = emptyImage(code);
+  writeTables(image, symbols);
+  const choose = new Chooser(options.seed, options.index);
+  writeData(image, choose);
+  image.fill(0xcc, LAYOUT.CODE, LAYOUT.CODE + LAYOUT.CODE_BYTES);
+  const lengths = image.subarray(LAYOUT.LENGTHS, LAYOUT.LENGTHS + LAYOUT.CODE_BYTES);
+  const sequences: Sequence[] = [];
+  let at: number = LAYOUT.CODE;
+  while (sequences.length < options.sequenceCount) {
+    const sequence = randomSequence(choose, at, options.traced);
+    const start = sequence.placed[0]!.address;
+    at = start + sequence.code.length;
+    if (at > LAYOUT.CODE + LAYOUT.CODE_BYTES - 16) break;
+    sequence.code.copy(image, start);
+    markLengths(lengths, sequence);
+    sequence.entry.copy(image, LAYOUT.SEQUENCES + LAYOUT.SEQUENCE_BYTES * sequences.length);
+    sequences.push(sequence);
+  }
+  image.writeUInt32LE(sequences.length, LAYOUT.SEQUENCE_COUNT);
+  image.writeUInt32LE(options.stepping ? 1 : 0, symbols.stepping);
+  return { image, rom: code.rom, sequences, symbols, seed: options.seed, index: options.index, traced: options.traced };
+}
