@@ -10,7 +10,8 @@
  * Source: Intel 82371FB/82371SB (PIIX3) data sheet, section 2.2 (function 0 configuration).
  */
 import type { DeviceModel } from '../device.js';
-import { PciFunction, type PciFunctionConfig } from '../pci-device.js';
+import { PciFunction } from '../pci-device.js';
+import type { PciFunctionConfig } from '../pci-config.js';
 import { SavedFields } from '../saved-fields.js';
 import type { StateRecord } from '../state.js';
 
