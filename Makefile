@@ -25,6 +25,7 @@ images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images
 
 bench: build ## speed and memory, as ratios from one interleaved run
+	@$(MAKE) -s --no-print-directory -C emulator/native bench
 	@node build/js/tools/bench/bench.js $(ARGS)
 
 lint: $(NODE_MODULES) ## types, style, import directions, unused code

@@ -31,11 +31,12 @@ const CPU_LOOPS = { quick: 5_000_000, full: 30_000_000 };
 const TIMER_INSTRUCTIONS = { quick: 300_000_000, full: 2_000_000_000 };
 
 function configurations(size: 'quick' | 'full'): Configuration[] {
-  const cpuAppend = `n=${CPU_LOOPS[size]}`;
+  const cpuLoops = String(CPU_LOOPS[size]);
+  const cpuAppend = `n=${cpuLoops}`;
   const until = String(TIMER_INSTRUCTIONS[size]);
   return [
-    { name: 'core, counting off', base: 'core, counting off', measure: () => core('speed_uncounted') },
-    { name: 'core', base: 'core, counting off', measure: () => core('speed') },
+    { name: 'core, counting off', base: 'core, counting off', measure: () => core('uncounted', cpuLoops) },
+    { name: 'core', base: 'core, counting off', measure: () => core('core', cpuLoops) },
     {
       name: 'boot bench-cpu',
       base: 'core, counting off',
@@ -55,11 +56,11 @@ function configurations(size: 'quick' | 'full'): Configuration[] {
   ];
 }
 
-/** The native core's own loop, without Node. Prints `MIPS ...`. */
-function core(program: string): Figures {
-  const { stdout, stderr } = run(join(projectRoot(), 'build/native', program), []);
-  const mips = Number(/([0-9.]+) MIPS/.exec(stdout + stderr)?.[1]);
-  return { mips };
+/** The native core's own loop, without Node; `variant` is the folder it was built in. */
+function core(variant: 'core' | 'uncounted', loops: string): Figures {
+  const native = join(projectRoot(), 'build/native');
+  const { stdout } = run(join(native, variant, 'speed'), [join(native, 'speed_guest.bin'), loops]);
+  return { mips: Number(/([0-9.]+) MIPS/.exec(stdout)?.[1]) };
 }
 
 function boot(args: readonly string[]): Figures {
