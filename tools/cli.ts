@@ -32,8 +32,11 @@ function isUsage(error: unknown): boolean {
 
 class UsageError extends Error {}
 
+/** The message, with the cause behind it unless the message speaks for it already. */
 function causes(error: Error): string {
-  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+  const { cause } = error;
+  if (!(cause instanceof Error) || 'code' in cause) return error.message;
+  return `${error.message} (${cause.message.split('\n', 1)[0] ?? ''})`;
 }
 
 function report(error: unknown): void {
