@@ -4,12 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { PortBus } from '../../devices/port-bus.js';
-import {
-  PM1_CONTROL_PORTS,
-  PM1_CONTROL_PORT_COUNT,
-  PowerOff,
-  SHUTDOWN_WORD_PORT,
-} from '../../devices/power-off.js';
+import { PM1_CONTROL_PORTS, PM1_CONTROL_PORT_COUNT, PowerOff, SHUTDOWN_WORD_PORT } from '../../devices/power-off.js';
 import { describeDeviceContract } from './device-contract.js';
 import { FakeWorld } from './fake-world.js';
 

@@ -36,11 +36,10 @@ export class StdinTypist implements Typist {
     this.#keyboard = null;
     const { stdin } = process;
     stdin.off('data', this.#receive);
-    stdin.pause();
-    // A pipe whose writer lives on must not keep this process alive.
-    stdin.unref();
     this.#restore();
     process.off('exit', this.#restore);
+    // A pipe whose writer lives on must not keep this process alive.
+    stdin.destroy();
   }
 
   #typed(data: Buffer): void {

@@ -84,6 +84,8 @@ function immediate(choose: Chooser, shape: Shape, kind: Immediate, sizes: Sizes)
   switch (kind) {
     case 'ib':
       return [choose.chance(60) ? choose.below(34) : choose.below(256)];
+    case 'i3':
+      return [choose.below(8)];
     case 'iw':
       return littleEndian(choose.chance(90) ? choose.below(64) : choose.below(0x10000), 2);
     case 'iz':
@@ -107,6 +109,7 @@ interface Sizes {
   readonly addressBits: number;
 }
 
+const LOCK = 0xf0;
 const SEGMENT_OVERRIDES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 
 /** Prefixes that change nothing of the template's meaning but sizes, segment and atomicity; seldom a wrong LOCK. */
@@ -116,24 +119,30 @@ function prefixes(choose: Chooser, shape: Shape, template: Template): { bytes: n
   let operandBits: number = shape.bits;
   let addressBits: number = shape.bits;
   if (hasAddress && choose.chance(8)) bytes.push(choose.pick(SEGMENT_OVERRIDES));
-  if (!template.words.has('no66') && choose.chance(shape.bits === 16 ? 35 : 18)) {
+  if (template.words.has('only32')) {
+    if (shape.bits === 16) bytes.push(0x66);
+    operandBits = 32;
+  } else if (!template.words.has('no66') && choose.chance(shape.bits === 16 ? 35 : 18)) {
     bytes.push(0x66);
     operandBits = 48 - operandBits;
   }
-  if (hasAddress && choose.chance(shape.bits === 16 ? 20 : 6)) {
+  if (hasAddress && shape.paging && choose.chance(shape.bits === 16 ? 20 : 6)) {
     bytes.push(0x67);
     addressBits = 48 - addressBits;
   }
-  if (choose.chance(template.words.has('lock') ? 12 : 1)) bytes.push(0xf0);
+  if (choose.chance(template.words.has('lock') ? 12 : 1)) bytes.push(LOCK);
   return { bytes, sizes: { operandBits, addressBits } };
 }
 
 /** Make one instruction of a template. */
 export function encode(choose: Chooser, shape: Shape, template: Template): Instruction {
   const { bytes, sizes } = prefixes(choose, shape, template);
+  const operands = template.modrm === 'none' ? [] : modrm(choose, shape, template, sizes.addressBits);
+  // LOCK with a bit string in a register ends QEMU 7.2 itself (docs/fidelity.md).
+  if (bytes.at(-1) === LOCK && template.undefinedFlags === 'OSAP' && operands[0]! >= 0xc0) bytes.pop();
   bytes.push(...template.opcode);
   if (template.plusRegister) bytes[bytes.length - 1]! |= anyRegister(choose);
-  if (template.modrm !== 'none') bytes.push(...modrm(choose, shape, template, sizes.addressBits));
+  bytes.push(...operands);
   let target: Target | undefined;
   for (const kind of template.immediates) {
     const value = immediate(choose, shape, kind, sizes);

@@ -31,8 +31,9 @@ export const FLOAT_TABLES = {
     0f {12,16,50} /r reg no66
     0f {2a,2c,2d,5a} /r al16 no66
     f3 0f {10,11,2a,2c,2d,51,52,53,58,59,5a,5b,5c,5d,5e,5f} /r al16 no66
-    f3 0f c2 /r ib no66
-    0f {c2,c6} /r ib al16 no66
+    f3 0f c2 /r i3 no66
+    0f c2 /r i3 al16 no66
+    0f c6 /r ib al16 no66
     0f ae {/2,/3} mem no66
     0f ae {/0,/1} mem al16 no66
     0f ae {/5,/6,/7} reg no66
@@ -43,8 +44,9 @@ export const FLOAT_TABLES = {
     66 0f {2a,2c,2d,e6} /r al16 no66
     f2 0f {10,11,2a,2c,2d,51,58,59,5a,5c,5d,5e,5f,e6} /r al16 no66
     f3 0f e6 /r no66
-    f2 0f c2 /r ib no66
-    66 0f {c2,c6} /r ib al16 no66
+    f2 0f c2 /r i3 no66
+    66 0f c2 /r i3 al16 no66
+    66 0f c6 /r ib al16 no66
     66 0f {60,61,62,63,64,65,66,67,68,69,6a,6b,6c,6d,6e,6f,74,75,76,7e,7f} /r al16 no66
     66 0f {d1,d2,d3,d4,d5,d6,d8,d9,da,db,dc,dd,de,df} /r al16 no66
     66 0f {e0,e1,e2,e3,e4,e5,e8,e9,ea,eb,ec,ed,ee,ef} /r al16 no66

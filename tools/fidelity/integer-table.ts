@@ -40,7 +40,7 @@ export const INTEGER_TABLES = {
     0f c7 /1 mem lock
     {86,87} /r lock
     90 +r
-    0f c8 +r no66
+    0f c8 +r only32
     {98,99}
     {f5,f8,f9,fc,fd}
     {9e,9f,d6}`),

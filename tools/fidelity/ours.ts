@@ -2,15 +2,31 @@
  * A program on ft86's own processor.
  */
 import { HOLE_END, HOLE_START } from '../../emulator/guest-ram.js';
-import { Vcpu, type VcpuExit } from '../../emulator/vcpu.js';
+import { Vcpu, type Registers, type VcpuExit } from '../../emulator/vcpu.js';
 import { LAYOUT } from './layout.js';
 import type { Program } from './program.js';
 
 /** More than any program runs; a monitor that goes astray ends here. */
-const INSTRUCTIONS_MAX = 2_000_000_000;
-const ROM_ADDRESS = 0xf0000;
+const INSTRUCTIONS_MAX = 500_000_000;
 
-/** A vcpu with the program in its RAM, before its first instruction. Ports are empty but for the monitor's two. */
+/** Flags of flat 32-bit segments as the processor keeps them: accessed, readable or writable, DPL 0, 4 GiB. */
+const FLAT_CODE = 0xcf9b00;
+const FLAT_DATA = 0xcf9300;
+
+/** What reset.S leaves when it jumps to the monitor. */
+function atMonitor(vcpu: Vcpu): Registers {
+  const data = { selector: LAYOUT.MONITOR_DATA, base: 0, limit: 0xffffffff, flags: FLAT_DATA };
+  return {
+    ...vcpu.getRegisters(),
+    eip: LAYOUT.MONITOR,
+    cr0: LAYOUT.BASE_CR0,
+    cs: { ...data, selector: LAYOUT.MONITOR_CODE, flags: FLAT_CODE },
+    ...{ ds: data, es: data, ss: data, fs: data, gs: data },
+    ...{ gdtBase: LAYOUT.GDT, gdtLimit: LAYOUT.GDT_BYTES - 1 },
+  };
+}
+
+/** A vcpu with the program in its RAM, at the monitor's first instruction. Ports are empty but for the monitor's two. */
 export function loadOurs(program: Program): Vcpu {
   let vcpu: Vcpu | undefined = undefined;
   const created = new Vcpu({
@@ -27,7 +43,7 @@ export function loadOurs(program: Program): Vcpu {
   vcpu = created;
   created.ram.write(0, program.image.subarray(0, HOLE_START));
   created.ram.write(HOLE_END, program.image.subarray(HOLE_END));
-  created.ram.write(ROM_ADDRESS, program.rom);
+  created.setRegisters(atMonitor(created));
   return created;
 }
 

@@ -25,7 +25,6 @@ export interface Sequence {
   readonly code: Buffer;
   /** Its line of the monitor's table, SEQUENCE_BYTES long. */
   readonly entry: Buffer;
-  readonly paging: boolean;
 }
 
 const KINDS: Readonly<Record<Kind, number>> = { user32: 34, flat32: 16, user16: 10, ring0: 18, v86: 12, real: 10 };
@@ -81,20 +80,18 @@ interface ControlRegisters {
   readonly cr0: number;
   readonly cr3: number;
   readonly cr4: number;
-  readonly paging: boolean;
 }
 
 function controlRegisters(choose: Chooser, shape: Shape): ControlRegisters {
-  const paging = shape.paging === 'always' || (shape.paging === 'sometimes' && choose.chance(35));
   let cr0: number = LAYOUT.BASE_CR0;
   if (shape.kind !== 'real') {
     if (choose.chance(3)) cr0 |= choose.pick([4, 8, 2, 0xa]);
     if (choose.chance(30)) cr0 |= 0x10000;
     if (choose.chance(5)) cr0 |= 0x40000;
   }
-  if (paging) cr0 = (cr0 | 0x80000000) >>> 0;
+  if (shape.paging) cr0 = (cr0 | 0x80000000) >>> 0;
   const cr4 = LAYOUT.BASE_CR4 ^ (choose.chance(10) ? choose.pick([4, 8, 0x80, 0x200, 0x400]) : 0);
-  return { cr0, cr3: spaceAddress(choose.chance(40) ? 0 : choose.below(SPACE_COUNT)), cr4, paging };
+  return { cr0, cr3: spaceAddress(choose.chance(40) ? 0 : choose.below(SPACE_COUNT)), cr4 };
 }
 
 function startFlags(choose: Chooser, kind: Kind, traceFlag: number): number {
@@ -158,7 +155,7 @@ export function randomSequence(choose: Chooser, start: number, traced: boolean):
   const placed = units.flat();
   const code = Buffer.from([...placed.flatMap(({ instruction }) => instruction.bytes), ...UD2]);
   const entry = startEntry(context, csBase, address, control);
-  return { kind: shape.kind, csBase, placed, code, entry, paging: control.paging };
+  return { kind: shape.kind, csBase, placed, code, entry };
 }
 
 /** Mark a sequence's instructions in the length table. */

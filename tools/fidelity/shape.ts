@@ -16,8 +16,8 @@ export interface Shape {
   readonly scratch: number;
   /** Stack pointers start in this range of offsets. */
   readonly stack: readonly [low: number, high: number];
-  /** Whether a sequence may, or must, run with paging. */
-  readonly paging: 'never' | 'sometimes' | 'always';
+  /** Wild addresses end at a missing page; QEMU and the engine do not enforce segment limits. */
+  readonly paging: boolean;
   /** Values for segment registers that are in bounds, for data. */
   readonly dataSegments: readonly number[];
   readonly stackSegments: readonly number[];
@@ -43,7 +43,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: 0,
     scratch: LAYOUT.SCRATCH,
     stack: [0x200, 0xf00],
-    paging: 'sometimes',
+    paging: true,
     dataSegments: USER_DATA,
     stackSegments: [SELECTORS.stack3 | 3, SELECTORS.stack3 | 3, SELECTORS.stack3Small | 3],
     selectors: withRpl(BOUNDED_SELECTORS),
@@ -55,7 +55,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: LAYOUT.SCRATCH,
     scratch: LAYOUT.SCRATCH,
     stack: [LAYOUT.SCRATCH + 0x3200, LAYOUT.SCRATCH + 0x3f00],
-    paging: 'always',
+    paging: true,
     dataSegments: [SELECTORS.flatData3 | 3],
     stackSegments: [SELECTORS.flatData3 | 3],
     selectors: withRpl([...BOUNDED_SELECTORS, ...FLAT_SELECTORS, ...FLAT_USER_SELECTORS]),
@@ -67,7 +67,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: 0,
     scratch: LAYOUT.SCRATCH,
     stack: [0x200, 0xf00],
-    paging: 'sometimes',
+    paging: true,
     dataSegments: USER_DATA,
     stackSegments: [SELECTORS.stack3 | 3, SELECTORS.stack3Small | 3],
     selectors: withRpl(BOUNDED_SELECTORS),
@@ -79,7 +79,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: 0,
     scratch: LAYOUT.SCRATCH,
     stack: [0x3200, 0x3e00],
-    paging: 'sometimes',
+    paging: true,
     dataSegments: [SELECTORS.data0, SELECTORS.data0, SELECTORS.readOnly0, SELECTORS.extra3, 0x14],
     stackSegments: [SELECTORS.data0],
     selectors: withRpl(BOUNDED_SELECTORS.filter((s) => s !== SELECTORS.task16 && s !== SELECTORS.taskGate)),
@@ -91,7 +91,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: 0,
     scratch: LAYOUT.SCRATCH_LOW,
     stack: [0x200, 0xf00],
-    paging: 'always',
+    paging: true,
     dataSegments: [LOW, LOW, LOW + 0x80],
     stackSegments: [LOW + 0x300],
     selectors: [0, LOW, LOW - 0x80, LOW + 0x380, 0xa000, 0xffff],
@@ -103,7 +103,7 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     dataBase: 0,
     scratch: LAYOUT.SCRATCH_LOW,
     stack: [0x200, 0xf00],
-    paging: 'never',
+    paging: false,
     dataSegments: [LOW, LOW, LOW + 0x80],
     stackSegments: [LOW + 0x300],
     selectors: [LOW, LOW + 0x100, LOW + 0x180],

@@ -170,6 +170,15 @@ export function spaceAddress(space: number): number {
   return SPACES + SPACE_BYTES * space;
 }
 
+/** What the monitor needs of the first 4 MiB. Everything else is missing, so that wild addresses fault. */
+const USED: readonly (readonly [start: number, bytes: number])[] = [
+  [LAYOUT.MONITOR, LAYOUT.MONITOR_BYTES],
+  [GDT, 0x8000],
+  [LAYOUT.MONITOR_STACK - 0x1000, 0x2000],
+  [LAYOUT.DF_STACK - 0x1000, 0x2000],
+  [LAYOUT.LENGTHS, CODE_BYTES],
+];
+
 function pageRights(page: number, space: number): number {
   const address = page * 0x1000;
   for (const scratch of [SCRATCH, SCRATCH_LOW]) {
@@ -177,7 +186,7 @@ function pageRights(page: number, space: number): number {
     if (index >= 0 && index < SCRATCH_BYTES / 0x1000) return SCRATCH_RIGHTS[space]![index]!;
   }
   if (address >= CODE && address < CODE + CODE_BYTES) return P | U;
-  return P | W;
+  return USED.some(([start, bytes]) => address >= start && address < start + bytes) ? P | W : 0;
 }
 
 function writeSpaces(ram: Buffer): void {

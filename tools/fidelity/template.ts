@@ -4,15 +4,15 @@
  *   "0f a5 /r no67 u=shld"  opcode bytes, then
  *      /r        ModRM, any register           /0../7    ModRM with that digit     /s    ModRM with a segment register
  *      mem, reg  only that form of ModRM       +r        the last opcode byte plus a register number
- *      ib iw iz  immediate of 1, 2, or the operand's 2 or 4 bytes; ia an address; rel8, relz a jump forward; far
- *      lock      LOCK is allowed               no66      the operand-size prefix would change its meaning
+ *      ib iw iz  immediate of 1, 2, or the operand's 2 or 4 bytes; i3 a byte from 0 to 7; ia an address; rel8, relz a jump forward; far
+ *      lock      LOCK is allowed               no66      the operand-size prefix would change its meaning     only32    32-bit operands only
  *      u=...     flags it leaves undefined: letters of OSZAPC, or a rule of undefined-flags.ts
  *      al16      memory operands are best aligned
  *      only3     not in ring 0      notReal  not in real mode
  *
  * Source of the notation: Intel SDM volume 2, section 3.1.1.1.
  */
-export type Immediate = 'ib' | 'iw' | 'iz' | 'ia' | 'rel8' | 'relz' | 'far';
+export type Immediate = 'i3' | 'ib' | 'iw' | 'iz' | 'ia' | 'rel8' | 'relz' | 'far';
 
 export interface Template {
   /** The line itself: names the instruction in reports. */
@@ -27,7 +27,7 @@ export interface Template {
   readonly undefinedFlags: string;
 }
 
-const IMMEDIATES = new Set<string>(['ib', 'iw', 'iz', 'ia', 'rel8', 'relz', 'far']);
+const IMMEDIATES = new Set<string>(['i3', 'ib', 'iw', 'iz', 'ia', 'rel8', 'relz', 'far']);
 
 function readField(token: string): Template['field'] {
   if (token === '/r') return 'register';

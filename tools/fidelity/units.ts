@@ -60,7 +60,7 @@ function stringUnit(context: UnitContext): Instruction[] {
     if (choose.chance(60)) unit.push(load(context, register, dataOffset(shape, choose, 1), 32));
   const [{ bytes, template }] = plain(context, INTEGER_TABLES.string) as [Instruction];
   const repeat = choose.chance(70) ? [choose.pick([0xf2, 0xf3])] : [];
-  const address = choose.chance(8) ? [0x67] : [];
+  const address = shape.paging && choose.chance(8) ? [0x67] : [];
   const segment = choose.chance(10) ? [choose.pick([0x26, 0x2e, 0x64, 0x65])] : [];
   unit.push(fixed(template, ...repeat, ...segment, ...address, ...bytes));
   return unit;
@@ -138,13 +138,13 @@ function portUnit(context: UnitContext): Instruction[] {
   if (choose.chance(25))
     return [fixed('e4 e5 e6 e7 ib', choose.pick([0xe4, 0xe5, 0xe6, 0xe7]), 0xe0 + choose.below(9))];
   const unit = [load(context, EDX, 0x5000 + choose.below(0xff0), 32)];
-  if (choose.chance(60)) return [...unit, fixed('ec ed ee ef', choose.pick([0xec, 0xed, 0xee, 0xef]))];
+  if (choose.chance(60)) return [...unit, fixed('ec ed ee ef', ...size, 0xec | direction | isWord)];
   unit.push(
     load(context, ECX, choose.below(5), 32),
     load(context, choose.pick([ESI, EDI]), dataOffset(shape, choose, 1), 32),
   );
   const repeat = choose.chance(60) ? [0xf3] : [];
-  return [...unit, fixed('6c 6d 6e 6f', ...repeat, choose.pick([0x6c, 0x6d, 0x6e, 0x6f]))];
+  return [...unit, fixed('6c 6d 6e 6f', ...repeat, ...size, 0x6c | direction | isWord)];
 }
 
 /** Control, debug and task registers, in ring 0. */

@@ -64,6 +64,8 @@ _start:
         .long   stepping, gate_target32, gate_target16
 
 start:
+        mov     eax, BASE_CR0
+        mov     cr0, eax
         mov     eax, MONITOR_DATA
         mov     ds, eax
         mov     es, eax
@@ -131,6 +133,8 @@ advance:
         mov     cr4, eax
         mov     eax, 0x400
         mov     dr7, eax
+        xor     eax, eax
+        mov     cr2, eax
         mov     eax, LDT_SELECTOR
         lldt    ax
         mov     eax, [ebx + E_FX]
@@ -184,16 +188,6 @@ advance:
         iretd
 1:      pop     ds
         iretd
-
-/* The lock-step driver stops here, one emulator by the port, the other by a breakpoint. */
-mark:   out     MARK_PORT, al
-marked: ret
-
-finished:
-        out     FINISH_PORT, al
-finish:
-        hlt
-        jmp     finish
 
 /* ---- exceptions ---- */
 
@@ -430,7 +424,18 @@ start_real:
         call    mark
         jmp     to_real
 
-        .balign 8
+        /* The host stops here, at the ports of one emulator and at breakpoints of the other. QEMU runs a page with a
+         * breakpoint one instruction at a time, so they have a page to themselves. */
+        .balign 4096
+mark:   out     MARK_PORT, al
+marked: ret
+finished:
+        out     FINISH_PORT, al
+finish:
+        hlt
+        jmp     finish
+
+        .balign 4096
 gdtr:   .word   GDT_BYTES - 1
         .long   GDT
 idtr:   .word   8 * VECTORS - 1

@@ -1,0 +1,148 @@
+/**
+ * Two traces of one program, compared record by record.
+ *
+ * A sequence is compared up to its first difference: what follows there proves nothing. The next sequence starts from
+ * a state of its own.
+ */
+import { END_VECTOR } from './layout.js';
+import type { Program } from './program.js';
+import type { Placed, Sequence } from './sequence.js';
+import { decode, recordEcx, recordEip, recordVector, splitTrace, type RawRecord, type State } from './trace.js';
+import { undefinedFlags } from './undefined-flags.js';
+
+export interface Field {
+  readonly name: string;
+  readonly ours: number | string;
+  readonly reference: number | string;
+}
+
+export interface Difference {
+  readonly program: Program;
+  readonly sequenceIndex: number;
+  readonly sequence: Sequence;
+  /** The instruction after which the states differ; unknown in code without a trace, or gone astray. */
+  readonly placed: Placed | undefined;
+  readonly before: State | undefined;
+  readonly fields: readonly Field[];
+}
+
+export interface Comparison {
+  /** Instructions of sequences whose resulting states were equal; in a program without a trace, records. */
+  readonly compared: number;
+  /** Sequences of which both emulators have all records. */
+  readonly sequences: number;
+  /** Instructions after which only undefined flags differ. */
+  readonly onlyUndefined: number;
+  readonly differences: readonly Difference[];
+}
+
+/** Vectors that leave EIP at the instruction, which the monitor then skips. */
+const FAULTS = new Set([0, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19]);
+
+/** Walks through a sequence along its records, to say which instruction led to each. */
+class Walk {
+  readonly #byAddress: ReadonlyMap<number, Placed>;
+  readonly #sequence: Sequence;
+  #next: number;
+
+  constructor(sequence: Sequence) {
+    this.#sequence = sequence;
+    this.#byAddress = new Map(sequence.placed.map((placed) => [placed.address, placed]));
+    this.#next = sequence.placed[0]!.address;
+  }
+
+  /** The instruction that runs next. */
+  get placed(): Placed | undefined {
+    return this.#byAddress.get(this.#next);
+  }
+
+  advance(record: RawRecord): void {
+    const linear = (recordEip(record) + this.#sequence.csBase) >>> 0;
+    const length = FAULTS.has(recordVector(record)) ? (this.#byAddress.get(linear)?.instruction.bytes.length ?? 0) : 0;
+    this.#next = linear + length;
+  }
+}
+
+const PREFIXES = new Set([0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
+
+/** Mask of the flags that `placed` leaves undefined when it runs after `previous`. */
+function maskOf(placed: Placed | undefined, previousEcx: number, bits: number): number {
+  if (placed === undefined) return 0;
+  const { bytes, undefinedFlags: rule } = placed.instruction;
+  if (rule === '') return 0;
+  const opcodeAt = bytes.findIndex((byte) => !PREFIXES.has(byte));
+  const opcode = bytes[opcodeAt]!;
+  const wide = bytes.slice(0, opcodeAt).includes(0x66) ? 48 - bits : bits;
+  const fromCl = opcode === 0x0f ? (bytes[opcodeAt + 1]! & 1) === 1 : opcode >= 0xd2;
+  const count = fromCl ? previousEcx & 0xff : bytes.at(-1)!;
+  const isByte = opcode !== 0x0f && (opcode & 1) === 0;
+  return undefinedFlags(rule, count, isByte ? 8 : wide);
+}
+
+function differingFields(ours: State, reference: State): Field[] {
+  const names = new Set([...Object.keys(ours.values), ...Object.keys(reference.values)]);
+  return [...names]
+    .map((name) => ({ name, ours: ours.values[name] ?? '-', reference: reference.values[name] ?? '-' }))
+    .filter((field) => field.ours !== field.reference);
+}
+
+function onlyFlags(fields: readonly Field[], mask: number): boolean {
+  return fields.every(
+    ({ name, ours, reference }) => name === 'eflags' && ((Number(ours) ^ Number(reference)) & ~mask) === 0,
+  );
+}
+
+type Outcome = { compared: number; undefinedOnly: boolean; difference?: Omit<Difference, 'program' | 'sequenceIndex'> };
+
+function compareSequence(sequence: Sequence, ours: readonly RawRecord[], reference: readonly RawRecord[]): Outcome {
+  const walk = new Walk(sequence);
+  const bits = ['user32', 'flat32', 'ring0'].includes(sequence.kind) ? 32 : 16;
+  const real = sequence.kind === 'real';
+  let previousEcx = sequence.entry.readUInt32LE(56);
+  let before: RawRecord | undefined;
+  for (let step = 0; step < Math.max(ours.length, reference.length); step++) {
+    const mine = ours[step];
+    const theirs = reference[step];
+    const { placed } = walk;
+    if (mine !== undefined && theirs !== undefined && mine.equals(theirs)) {
+      if (recordVector(mine) === END_VECTOR) return { compared: step, undefinedOnly: false };
+      walk.advance(mine);
+      previousEcx = recordEcx(mine);
+      before = mine;
+      continue;
+    }
+    const empty: State = { vector: -1, values: {} };
+    const fields = differingFields(
+      mine === undefined ? empty : decode(mine, real),
+      theirs === undefined ? empty : decode(theirs, real),
+    );
+    if (fields.length > 0) {
+      const mask = maskOf(placed, previousEcx, bits);
+      if (mask !== 0 && onlyFlags(fields, mask)) return { compared: step, undefinedOnly: true };
+      const beforeState = before === undefined ? undefined : decode(before, real);
+      return { compared: step, undefinedOnly: false, difference: { sequence, placed, before: beforeState, fields } };
+    }
+    if (recordVector(mine!) === END_VECTOR) return { compared: step, undefinedOnly: false };
+    walk.advance(mine!);
+    previousEcx = recordEcx(mine!);
+    before = mine!;
+  }
+  return { compared: ours.length, undefinedOnly: false };
+}
+
+/** Compare what both emulators left in RAM. */
+export function compareTraces(program: Program, ours: Buffer, reference: Buffer): Comparison {
+  const mine = splitTrace(ours, program.sequences);
+  const theirs = splitTrace(reference, program.sequences);
+  const result = { compared: 0, sequences: 0, onlyUndefined: 0, differences: [] as Difference[] };
+  program.sequences.forEach((sequence, index) => {
+    const [a, b] = [mine[index]!, theirs[index]!];
+    if (a.length === 0 && b.length === 0) return;
+    const outcome = compareSequence(sequence, a, b);
+    result.compared += outcome.compared;
+    result.sequences += 1;
+    if (outcome.undefinedOnly) result.onlyUndefined += 1;
+    if (outcome.difference) result.differences.push({ program, sequenceIndex: index, ...outcome.difference });
+  });
+  return result;
+}
