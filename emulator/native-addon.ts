@@ -25,6 +25,8 @@ export interface NativeCore {
     portOut: (port: number, size: number, value: number) => void,
     memoryRead: (address: number, size: number) => number,
     memoryWrite: (address: number, size: number, value: number) => void,
+    /** Copied; its length is a multiple of 4096, at most 1 MiB. */
+    rom: Uint8Array,
   ): CoreHandle;
   dispose(core: CoreHandle): void;
   /** Returns a value of `enum core_exit`, throws what a callback threw or the engine's own error. */

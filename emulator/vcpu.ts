@@ -30,13 +30,15 @@ export type VcpuExit = 'target' | 'irq-window' | 'halted' | 'requested' | 'tripl
 /** In the order of `enum core_exit`. */
 const EXITS: readonly VcpuExit[] = ['target', 'irq-window', 'halted', 'requested', 'triple-fault'];
 
+const ROM_BYTES_MAX = 1024 * 1024;
+
 /** Everything that is not RAM. Sizes are 1, 2 or 4 bytes; values are unsigned; absent devices read all ones. */
 export interface VcpuBus {
   portIn(port: number, size: number): number;
   portOut(port: number, size: number, value: number): void;
   /**
-   * An 8-byte access arrives as two of 4 bytes, the low one first. Instructions are fetched from RAM only,
-   * but for the reset vector: the top 128 KiB below 4 GiB execute from RAM at E0000h.
+   * An 8-byte access arrives as two of 4 bytes, the low one first. Instructions are fetched from RAM and
+   * ROM only.
    */
   memoryRead(address: number, size: number): number;
   memoryWrite(address: number, size: number, value: number): void;
@@ -46,6 +48,11 @@ export interface VcpuOptions {
   /** A multiple of 4096, 4 MiB to 3 GiB. */
   readonly ramBytes: number;
   readonly bus: VcpuBus;
+  /**
+   * Mapped to end at 4 GiB, where the reset vector is: read and executed there, writes are lost. A multiple of
+   * 4096 bytes, at most 1 MiB. Part of the RAM digest, not of the saved state: it never changes.
+   */
+  readonly rom?: Uint8Array;
   /** Slow reference mode for tests: count with a hook on every instruction. */
   readonly countByInstruction?: boolean;
   /** Size of the buffer for translated code; the engine's default is 1 GiB of address space. */
@@ -69,7 +76,8 @@ export class Vcpu {
   readonly #core: CoreHandle;
 
   constructor(options: VcpuOptions) {
-    const { bus } = options;
+    const { bus, rom = new Uint8Array() } = options;
+    assert(rom.length % 4096 === 0 && rom.length <= ROM_BYTES_MAX, `a ROM of ${rom.length} bytes`);
     this.#core = nativeCore.create(
       options.ramBytes,
       cpuidTable(),
@@ -79,6 +87,7 @@ export class Vcpu {
       (port, size, value) => bus.portOut(port, size, value),
       (address, size) => bus.memoryRead(address, size),
       (address, size, value) => bus.memoryWrite(address, size, value),
+      rom,
     );
     this.ram = new GuestRam(nativeCore, this.#core);
   }

@@ -32,6 +32,9 @@ function isUsage(error: unknown): boolean {
 
 class UsageError extends Error {}
 
+/** Options that may be repeated; `_` is what yargs calls the words that are no options. */
+const REPEATABLE = new Set(['_', 'drive', 'net', 'module', 'kill', 'listen', 'uplink']);
+
 /** The message, with the cause behind it unless the message speaks for it already. */
 function causes(error: Error): string {
   const { cause } = error;
@@ -67,7 +70,12 @@ const parser = yargs(hideBin(process.argv))
   .command(keygenCommand)
   .demandCommand(1, 'a command is needed; `ft86 --help` lists them')
   .strict()
-  .parserConfiguration({ 'duplicate-arguments-array': false, 'greedy-arrays': false })
+  .parserConfiguration({ 'greedy-arrays': false })
+  .check((args) => {
+    const twice = Object.keys(args).find((name) => Array.isArray(args[name]) && !REPEATABLE.has(name));
+    if (twice !== undefined) throw new UsageError(`--${twice} may be given once only`);
+    return true;
+  }, true)
   .wrap(Math.min(120, process.stdout.isTTY ? process.stdout.columns : 100))
   .epilogue('`ft86 COMMAND --help` shows a command’s options and an example.')
   .help()

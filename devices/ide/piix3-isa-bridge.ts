@@ -11,7 +11,7 @@
  */
 import type { DeviceModel } from '../device.js';
 import { PciFunction } from '../pci-device.js';
-import type { PciFunctionConfig } from '../pci-config.js';
+import type { PciStorage } from '../pci-config.js';
 import { SavedFields } from '../saved-fields.js';
 import type { StateRecord } from '../state.js';
 
@@ -23,8 +23,6 @@ const ROUTED_IRQ = 0x0f;
 
 /** Interrupts that a PIRQ can be routed to: not the ones that the board itself uses. */
 const ROUTABLE = 0b1101_1110_1111_1000;
-
-type Storage = NonNullable<PciFunctionConfig['storage']>[number];
 
 export interface Piix3IsaBridgeOptions {
   /** The guest may have changed isaIrq(). Not called by reset() and restore(). */
@@ -96,6 +94,6 @@ class BridgeFunction extends PciFunction {
 }
 
 /** Registers that keep what is written into the bits of `mask`, in each byte. */
-function storage(offset: number, powerOn: readonly number[], mask = 0xff): Storage {
+function storage(offset: number, powerOn: readonly number[], mask = 0xff): PciStorage {
   return { offset, bytes: Uint8Array.from(powerOn), writableMask: new Uint8Array(powerOn.length).fill(mask) };
 }

@@ -92,7 +92,7 @@ function isConsistent({ requests, phase, held, transfer, port }: SectorMoverStat
     case 'busy':
       return inFlight.length === 1 && belongs(inFlight[0]!, transfer);
     case 'reset':
-      return transfer === null && (inFlight.length === 1 || (held && inFlight.length === 0));
+      return transfer === null && (inFlight[0] === undefined ? held : inFlight.length === 1 && isOurs(inFlight[0]));
     case 'idle':
       return inFlight.length === 0 && transfer === null;
     case 'data-in':
@@ -112,6 +112,15 @@ function isChunk(transfer: Transfer, bytes: number): boolean {
   return bytes > 0 && bytes === chunkBytes(transfer.left);
 }
 
+/** Whether a drive could have asked for it, whatever for. */
+function isOurs({ op, bytes }: DiskRequest): boolean {
+  return op === 'flush' ? bytes === 0 : isWhole(bytes);
+}
+
+function isWhole(bytes: number): boolean {
+  return bytes > 0 && bytes % SECTOR_BYTES === 0 && bytes <= chunkBytes(Infinity);
+}
+
 function belongs(request: DiskRequest, transfer: Transfer | null): boolean {
   if (transfer === null) return request.op === 'flush';
   const write = transfer.kind === 'pio-out' || transfer.kind === 'dma-out';
@@ -123,5 +132,5 @@ function belongs(request: DiskRequest, transfer: Transfer | null): boolean {
 /** The sectors in the port have left the medium already, so `left` tells nothing about them. */
 function isReadable(transfer: Transfer | null, bytes: number): boolean {
   if (transfer === null) return bytes === SECTOR_BYTES;
-  return transfer.kind === 'pio-in' && bytes > 0 && bytes % SECTOR_BYTES === 0 && bytes <= chunkBytes(Infinity);
+  return transfer.kind === 'pio-in' && isWhole(bytes);
 }

@@ -17,65 +17,6 @@
 #error "the Makefile names the engine"
 #endif
 
-/* ---- arguments ---- */
-
-bool addon_arguments(napi_env env, napi_callback_info info, size_t expected, struct arguments *a)
-{
-    a->count = ARGUMENTS_MAX;
-    a->handle = NULL;
-    napi_valuetype type;
-    if (napi_get_cb_info(env, info, &a->count, a->value, NULL, NULL) != napi_ok || a->count != expected ||
-        napi_typeof(env, a->value[0], &type) != napi_ok || type != napi_external ||
-        napi_get_value_external(env, a->value[0], (void **)&a->handle) != napi_ok) {
-        napi_throw_type_error(env, NULL, "ft86 core: wrong arguments");
-        return false;
-    }
-    if (!a->handle->c) {
-        napi_throw_error(env, NULL, "ft86 core: the vcpu was disposed of");
-        return false;
-    }
-    return true;
-}
-
-bool addon_arguments_stopped(napi_env env, napi_callback_info info, size_t expected, struct arguments *a)
-{
-    if (!addon_arguments(env, info, expected, a))
-        return false;
-    if (a->handle->running) {
-        napi_throw_error(env, NULL, "ft86 core: not allowed inside a bus callback");
-        return false;
-    }
-    return true;
-}
-
-uint32_t addon_u32(napi_env env, napi_value v)
-{
-    uint32_t n = 0;
-    napi_get_value_uint32(env, v, &n);
-    return n;
-}
-
-int64_t addon_i64(napi_env env, napi_value v)
-{
-    int64_t n = 0;
-    napi_get_value_int64(env, v, &n);
-    return n;
-}
-
-bool addon_bool(napi_env env, napi_value v)
-{
-    bool b = false;
-    napi_get_value_bool(env, v, &b);
-    return b;
-}
-
-napi_value addon_undefined(napi_env env)
-{
-    napi_value v;
-    napi_get_undefined(env, &v);
-    return v;
-}
-
 /* ---- callbacks ---- */
 
 static void keep_error(struct handle *h, napi_env env)
@@ -141,18 +82,25 @@ static void finalize_handle(napi_env env, void *data, void *hint)
 
 static bool read_cpuid(napi_env env, napi_value array, core_config *config)
 {
-    napi_typedarray_type type;
     size_t length;
     void *data;
-    if (napi_get_typedarray_info(env, array, &type, &length, &data, NULL, NULL) != napi_ok ||
-        type != napi_uint32_array || length % 5 || length / 5 > CORE_CPUID_ROWS_MAX)
+    if (!addon_array(env, array, napi_uint32_array, &data, &length) || length % 5 || length / 5 > CORE_CPUID_ROWS_MAX)
         return false;
     memcpy(config->cpuid, data, length * sizeof(uint32_t));
     config->cpuid_rows = (uint32_t)(length / 5);
     return true;
 }
 
-/* create(ramBytes, cpuid, translationBytes, countByInstruction, portIn, portOut, memoryRead, memoryWrite) */
+static bool read_rom(napi_env env, napi_value array, core_config *config)
+{
+    size_t length;
+    if (!addon_array(env, array, napi_uint8_array, &config->rom, &length) || length % 4096 || length > CORE_ROM_BYTES_MAX)
+        return false;
+    config->rom_bytes = (uint32_t)length;
+    return true;
+}
+
+/* create(ramBytes, cpuid, translationBytes, countByInstruction, portIn, portOut, memoryRead, memoryWrite, rom) */
 static napi_value create(napi_env env, napi_callback_info info)
 {
     size_t count = ARGUMENTS_MAX;
@@ -160,7 +108,7 @@ static napi_value create(napi_env env, napi_callback_info info)
     core_config config = { .access = on_access };
     char message[256];
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
-    if (count != 8 || !read_cpuid(env, v[1], &config)) {
+    if (count != 9 || !read_cpuid(env, v[1], &config) || !read_rom(env, v[8], &config)) {
         napi_throw_type_error(env, NULL, "ft86 core: wrong arguments");
         return NULL;
     }

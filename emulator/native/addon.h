@@ -17,10 +17,10 @@ struct handle {
     uint32_t *pages;            /* room for core_collect_dirty() */
 };
 
-#define ARGUMENTS_MAX 8
+#define ARGUMENTS_MAX 9
 struct arguments { napi_value value[ARGUMENTS_MAX]; size_t count; struct handle *handle; };
 
-/* Read a call's arguments; the first is a handle. False: an exception is pending. */
+/* addon_arguments.c. Read a call's arguments; the first is a handle. False: an exception is pending. */
 bool addon_arguments(napi_env env, napi_callback_info info, size_t expected, struct arguments *a);
 /* As above, and refuse while run() is active: for functions that are not legal inside callbacks. */
 bool addon_arguments_stopped(napi_env env, napi_callback_info info, size_t expected, struct arguments *a);
@@ -28,6 +28,8 @@ uint32_t addon_u32(napi_env env, napi_value v);
 int64_t addon_i64(napi_env env, napi_value v);
 bool addon_bool(napi_env env, napi_value v);
 napi_value addon_undefined(napi_env env);
+/* The elements of a typed array of that type, of which there are *length; `data` points to a pointer. */
+bool addon_array(napi_env env, napi_value v, napi_typedarray_type wanted, void *data, size_t *length);
 
 /* addon_state.c */
 extern const napi_property_descriptor addon_state_functions[];

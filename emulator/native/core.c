@@ -15,15 +15,19 @@ bool core_irq_window(core *c) { return window_open(c); }
 
 static bool map_memory(core *c)
 {
-    uint32_t bytes = c->config.ram_bytes;
+    uint32_t bytes = c->config.ram_bytes, rom_bytes = c->config.rom_bytes;
+    uint64_t rom_start = (UINT64_C(1) << 32) - rom_bytes;
     uint8_t *high = c->ram + CORE_HOLE_END;
     if (uc_mem_map_ptr(c->uc, 0, CORE_HOLE_START, UC_PROT_ALL, c->ram) ||
         uc_mem_map_ptr(c->uc, CORE_HOLE_END, bytes - CORE_HOLE_END, UC_PROT_ALL, high))
         return false;
-    /* Everything else is bus, so that no access is ever invalid: the hole, from RAM's end to 4 GiB, and
-     * what page tables can reach beyond. */
+    if (rom_bytes &&
+        uc_mem_map_ptr(c->uc, rom_start, rom_bytes, UC_PROT_READ | UC_PROT_EXEC, c->rom_mapping->bytes))
+        return false;
+    /* Everything else is bus, so that no access is ever invalid: the hole, from RAM's end to 4 GiB or the
+     * ROM, and what page tables can reach beyond. */
     return core_map_bus(c, CORE_HOLE_START, CORE_HOLE_END - CORE_HOLE_START) &&
-           core_map_bus(c, bytes, (UINT64_C(1) << 32) - bytes) &&
+           core_map_bus(c, bytes, rom_start - bytes) &&
            core_map_bus(c, UINT64_C(1) << 32, (UINT64_C(1) << 40) - (UINT64_C(1) << 32));
 }
 
@@ -44,6 +48,8 @@ static bool open_engine(core *c)
     FIELD(c->uc, UC_OFF_NO_EXIT_REQUEST, uint8_t) = 1;
     c->ram_offset_low = qemu_ram_addr_from_host_x86_64(c->uc, c->ram);
     c->ram_offset_high = qemu_ram_addr_from_host_x86_64(c->uc, c->ram + CORE_HOLE_END);
+    if (c->rom_mapping)
+        c->ram_offset_rom = qemu_ram_addr_from_host_x86_64(c->uc, c->rom_mapping->bytes);
     return core_install_event_hooks(c) && core_install_port_hooks(c);
 }
 
@@ -52,8 +58,21 @@ static bool allocate(core *c)
     c->ram_mapping = ram_map(c->config.ram_bytes);
     c->code_page = calloc(c->pages, 1);
     c->dirty = calloc(c->pages, 1);
-    c->page_hash = malloc(c->pages * sizeof *c->page_hash);
+    c->page_hash = malloc((c->pages + rom_pages(c)) * sizeof *c->page_hash);
+    if (c->config.rom_bytes && !(c->rom_mapping = rom_map(c->config.rom, c->config.rom_bytes)))
+        return false;
+    c->config.rom = NULL;                /* the caller's bytes are not needed any more */
     return arch_init(&c->arch) && c->ram_mapping && c->code_page && c->dirty && c->page_hash;
+}
+
+/* RAM is all zeroes; the ROM's pages follow, which never change. */
+static void hash_all_pages(core *c)
+{
+    uint64_t zero_page = hash_zero_page();
+    for (uint32_t page = 0; page < c->pages; page++)
+        c->page_hash[page] = zero_page;
+    for (uint32_t page = 0; page < rom_pages(c); page++)
+        c->page_hash[c->pages + page] = hash_page(c->rom_mapping->bytes + ((size_t)page << PAGE_SHIFT));
 }
 
 core *core_create(const core_config *config, char *message, size_t message_bytes)
@@ -76,8 +95,7 @@ core *core_create(const core_config *config, char *message, size_t message_bytes
     bool ok = allocated;
     if (ok) {
         c->ram = c->ram_mapping->bytes;
-        for (uint32_t page = 0; page < c->pages; page++)
-            c->page_hash[page] = page ? c->page_hash[0] : hash_zero_page();
+        hash_all_pages(c);
         ok = open_engine(c);
     }
     if (ok) {
@@ -106,6 +124,8 @@ void core_destroy(core *c)
     arch_free(&c->arch);
     if (c->ram_mapping)
         core_ram_release(c->ram_mapping);
+    if (c->rom_mapping)
+        core_ram_release(c->rom_mapping);
     free(c->code_page);
     free(c->dirty);
     free(c->page_hash);
@@ -166,7 +186,7 @@ static void perform_boundary(core *c)
     core_update_watch(c);
 }
 
-/* Instructions can only come from RAM. A fetch from anywhere else reads open bus, FFh FFh: #UD. A block
+/* Instructions can only come from RAM and ROM. A fetch from anywhere else reads open bus, FFh FFh: #UD. A block
  * that merely ran up to such a place is done instruction by instruction first. */
 static bool fetch_outside_ram(core *c)
 {

@@ -49,6 +49,9 @@ typedef struct core_config {
     void (*access)(core *c, core_access *a, void *opaque);
     core_cpuid_row cpuid[CORE_CPUID_ROWS_MAX];   /* other leaves read as zeroes */
     uint32_t cpuid_rows;
+    /* A copy is mapped to end at 4 GiB: read and executed there, never written. */
+    const uint8_t *rom;
+    uint32_t rom_bytes;             /* a multiple of 4096, at most CORE_ROM_BYTES_MAX; 0 = none */
     uint32_t translation_bytes;     /* size of the host code buffer, 0 = the engine's default (1 GiB) */
     bool count_by_instruction;      /* slow reference mode for tests: a hook on every instruction */
 } core_config;
@@ -64,6 +67,7 @@ typedef struct core_registers {
 /* Physical addresses from CORE_HOLE_START up to CORE_HOLE_END belong to devices even if RAM is larger. */
 #define CORE_HOLE_START 0xa0000u
 #define CORE_HOLE_END 0xc0000u
+#define CORE_ROM_BYTES_MAX (1u << 20)
 
 /* Create a core with zeroed RAM in power-on state. NULL on failure, and a message in `message`. */
 core *core_create(const core_config *config, char *message, size_t message_bytes);

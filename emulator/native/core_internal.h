@@ -102,6 +102,8 @@ struct core {
     uint8_t *ram;
     uint32_t pages;
     uint64_t ram_offset_low, ram_offset_high;   /* the engine's RAM offsets of address 0 and the hole's end */
+    struct core_ram *rom_mapping;        /* NULL when there is none */
+    uint64_t ram_offset_rom;
     uint8_t *code_page;                  /* 1 = some block was translated from this page */
     uint8_t *dirty;                      /* one bit per consumer; writes are fast only when all are set */
     uint64_t *page_hash;
@@ -138,15 +140,8 @@ static inline bool stop_wanted(const core *c)
     return c->exit_requested || c->boundary_requested || (c->irq_pending && window_open(c));
 }
 
-/* The top 128 KiB below 4 GiB execute from RAM below 1 MiB, where a firmware image is copied: that is
- * where the reset vector points. Data accesses there go to the bus as everywhere outside RAM. */
-#define RESET_ALIAS_FIRST 0xfffe0u
-#define RESET_ALIAS_LAST 0xfffffu
-#define RESET_ALIAS_DOWN 0xfff00u
-static inline uint64_t executed_page(uint64_t page)
-{
-    return page >= RESET_ALIAS_FIRST && page <= RESET_ALIAS_LAST ? page - RESET_ALIAS_DOWN : page;
-}
+static inline uint32_t rom_pages(const core *c) { return c->config.rom_bytes >> PAGE_SHIFT; }
+static inline bool is_rom_page(const core *c, uint64_t page) { return ARCH_PAGES - 1 - page < rom_pages(c); }
 
 /* block.c */
 int block_instruction_index(const TranslationBlock *tb, uint32_t pc);
@@ -169,6 +164,7 @@ enum touch_result touch_block(core *c, const TranslationBlock *tb, uint32_t *fir
 bool touch_instruction(core *c, const TranslationBlock *tb, uint32_t address);
 /* ram.c */
 struct core_ram *ram_map(uint32_t bytes);
+struct core_ram *rom_map(const uint8_t *bytes, uint32_t count);
 uint64_t ram_offset_of_page(const core *c, uint64_t page);
 const uint8_t *ram_at_offset(const core *c, uint64_t offset);
 static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL; }

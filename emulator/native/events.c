@@ -192,15 +192,19 @@ void __wrap_cpu_abort_x86_64(CPUState *cpu, const char *format, ...)
 
 /* ---- processor identification and time ---- */
 
+static core_cpuid_row cpuid_row(const core *c, uint32_t leaf)
+{
+    for (uint32_t i = 0; i < c->config.cpuid_rows; i++)
+        if (c->config.cpuid[i].leaf == leaf)
+            return c->config.cpuid[i];
+    return (core_cpuid_row){ leaf, 0, 0, 0, 0 };
+}
+
 static int on_cpuid(uc_engine *uc, void *opaque)
 {
     core *c = opaque;
-    uint32_t leaf = get_gpr(c, 0);
-    core_cpuid_row found = { leaf, 0, 0, 0, 0 };
+    core_cpuid_row found = cpuid_row(c, get_gpr(c, 0));
     (void)uc;
-    for (uint32_t i = 0; i < c->config.cpuid_rows; i++)
-        if (c->config.cpuid[i].leaf == leaf)
-            found = c->config.cpuid[i];
     set_gpr(c, 0, found.eax);
     set_gpr(c, 3, found.ebx);
     set_gpr(c, 1, found.ecx);
@@ -259,6 +263,9 @@ void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
 /* ---- model-specific and control registers ---- */
 
 #define MSR_TSC 0x10u
+#define MSR_APIC_BASE 0x1bu
+#define APIC_BASE_VALUE 0xfee00900u      /* base FEE00000h, enabled, bootstrap processor; writes change nothing */
+#define CPUID_EDX_APIC (1u << 9)
 #define MSR_EFER 0xc0000080u
 
 static bool msr_is_kept(uint32_t number)
@@ -282,6 +289,8 @@ void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
         cpu_restore_state_x86_64(c->cpu, ra, false);
         value = guest_ns(c);
     }
+    if (number == MSR_APIC_BASE && (cpuid_row(c, 1).edx & CPUID_EDX_APIC))
+        value = APIC_BASE_VALUE;
     set_gpr(c, 0, (uint32_t)value);
     set_gpr(c, 2, (uint32_t)(value >> 32));
 }

@@ -1,4 +1,4 @@
-/* ram.c - guest RAM: mapping, host writes, dirty pages, digests.
+/* ram.c - guest RAM and ROM: mapping, host writes, dirty pages, digests.
  *
  * The dirty bitmap has one bit per consumer and page. The engine may store to a page without being
  * noticed only while all bits of the page are set; clearing any takes that right away again (an engine
@@ -34,6 +34,19 @@ struct core_ram *ram_map(uint32_t bytes)
     return ram;
 }
 
+struct core_ram *rom_map(const uint8_t *bytes, uint32_t count)
+{
+    struct core_ram *rom = ram_map(count);
+    if (!rom)
+        return NULL;
+    memcpy(rom->bytes, bytes, count);
+    if (mprotect(rom->bytes, count, PROT_READ)) {
+        core_ram_release(rom);
+        return NULL;
+    }
+    return rom;
+}
+
 uint8_t *core_ram(core *c) { return c->ram; }
 uint32_t core_ram_pages(const core *c) { return c->pages; }
 
@@ -51,16 +64,18 @@ void core_ram_release(struct core_ram *ram)
     free(ram);
 }
 
-/* The engine's own number for a page of RAM. */
+/* The engine's own number for a page of RAM or ROM. */
 uint64_t ram_offset_of_page(const core *c, uint64_t page)
 {
     uint64_t address = page << PAGE_SHIFT;
+    if (is_rom_page(c, page))
+        return c->ram_offset_rom + address - ((UINT64_C(1) << 32) - c->config.rom_bytes);
     if (address < CORE_HOLE_START)
         return c->ram_offset_low + address;
     return address < CORE_HOLE_END ? UINT64_MAX : c->ram_offset_high + address - CORE_HOLE_END;
 }
 
-/* The host's address of a byte with that RAM offset of the engine; NULL when it is not RAM. */
+/* The host's address of a byte with that RAM offset of the engine; NULL when it is neither RAM nor ROM. */
 const uint8_t *ram_at_offset(const core *c, uint64_t offset)
 {
     uint64_t bytes = (uint64_t)c->pages << PAGE_SHIFT;
@@ -68,6 +83,8 @@ const uint8_t *ram_at_offset(const core *c, uint64_t offset)
         return c->ram + (offset - c->ram_offset_low);
     if (bytes > CORE_HOLE_END && offset - c->ram_offset_high < bytes - CORE_HOLE_END)
         return c->ram + CORE_HOLE_END + (offset - c->ram_offset_high);
+    if (offset - c->ram_offset_rom < c->config.rom_bytes)
+        return c->rom_mapping->bytes + (offset - c->ram_offset_rom);
     return NULL;
 }
 
@@ -148,5 +165,5 @@ void core_ram_digest(core *c, uint8_t digest[16])
     }
     if (any)
         revoke_writes(c);
-    hash_combine(c->page_hash, c->pages, digest);
+    hash_combine(c->page_hash, c->pages + rom_pages(c), digest);
 }

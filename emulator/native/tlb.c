@@ -9,7 +9,8 @@
  *      alias keeps a fast write entry to it and modified code is always noticed.
  *   W  only after the page was marked dirty for all consumers: the first write to a clean page comes here.
  *   a fetch through a walk of its own grants X alone: translation reads ahead of execution, so it must
- *      neither set Accessed bits nor let a later data access slip past the guest's TLB. */
+ *      neither set Accessed bits nor let a later data access slip past the guest's TLB.
+ *   ROM  a store gets an entry that leads to open bus and grants nothing else, other accesses one without W. */
 #include <sys/time.h>
 #include "core_internal.h"
 #include "interpose.h"
@@ -18,6 +19,9 @@
  * while many misses happen: the first interval, doubled each time, halved when the guest flushes. */
 #define GROWTH_FILLS_MIN 1024u
 #define GROWTH_FILLS_MAX (1u << 20)
+
+/* The first page beyond 4 GiB: bus where no device is ever asked. */
+#define NOWHERE_PAGE ARCH_PAGES
 
 /* Empty the engine's TLB. No guest can notice: entries come back from the guest's own TLB. */
 void core_tlb_flush(core *c)
@@ -28,9 +32,13 @@ void core_tlb_flush(core *c)
 
 static void install(core *c, uint64_t va, uint64_t page, uint32_t attributes, int prot, int mmu_idx, int access)
 {
-    if (access == ACCESS_FETCH && executed_page(page) != page) {
-        page = executed_page(page);
-        prot = PROT_X;
+    if (is_rom_page(c, page)) {
+        if (access == ACCESS_STORE) {
+            page = NOWHERE_PAGE;
+            prot = PROT_W;
+        } else {
+            prot &= ~PROT_W;
+        }
     }
     if (page < c->pages) {
         if (access == ACCESS_FETCH) {
@@ -138,6 +146,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(CPUState *cpu, uint64_t va, int size, int ac
 void __wrap_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t value)
 {
     core *c = core_current;
+    if (c && is_rom_page(c, pa >> PAGE_SHIFT))
+        return;
 #ifndef FT86_NO_ARCH_TLB
     if (c && c->walking == WALK_FETCH)
         return;

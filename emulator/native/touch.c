@@ -19,8 +19,7 @@
 
 static uint64_t offset_of_page(const core *c, uint64_t page)
 {
-    page = executed_page(page);
-    return page < c->pages ? ram_offset_of_page(c, page) : NOT_RAM;
+    return page < c->pages || is_rom_page(c, page) ? ram_offset_of_page(c, page) : NOT_RAM;
 }
 
 /* Walk for fetching at va, with side effects. False: it would fault; then nothing has changed. */

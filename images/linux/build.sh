@@ -110,4 +110,4 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 work=$out/.work new=$out/.work/new
 trap 'rm -rf "$work"' EXIT
-[ -f "$out/.done" ] && [ -z "$(find "$here" -newer "$out/.done" -type f)" ] || build
+[ -f "$out/.done" ] && [ -z "$(find "$here" -newer "$out/.done" -type f ! -name "manifest.json" ! -name "*.md")" ] || build

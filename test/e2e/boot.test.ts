@@ -84,6 +84,16 @@ describe('bad input', () => {
     ['an unknown guest', () => ['boot', 'helo'], /hello/],
     ['memory too small', () => ['boot', 'hello', '--memory', '3x'], /--memory 3x/],
     ['unaligned memory', () => ['boot', 'hello', '--memory', '5000001'], /--memory 5000001.*4096/],
+    [
+      'an option given twice',
+      () => ['boot', 'hello', '--memory', '64M', '--memory', '32M'],
+      /--memory may be given once/,
+    ],
+    [
+      'a second drive that is missing',
+      (folder) => ['boot', 'disk', '--drive', `file=${join(folder, 'disk')}`, '--drive', 'file=/nonexistent/y'],
+      /--drive .*nonexistent/,
+    ],
     ['an unknown option', () => ['boot', 'hello', '--memroy', '64M'], /memroy/],
     ['a malformed drive', () => ['boot', 'disk', '--drive', 'path=x'], /--drive/],
     ['a missing disk', () => ['boot', 'disk', '--drive', 'file=/nonexistent/x.img'], /--drive/],
@@ -104,6 +114,7 @@ describe('bad input', () => {
     await withScratch(async (folder) => {
       writeFileSync(join(folder, 'text'), 'this is not an image\n'.repeat(100));
       writeFileSync(join(folder, 'empty'), '');
+      writeFileSync(join(folder, 'disk'), Buffer.alloc(1 << 20));
       writeFileSync(join(folder, 'cut.elf'), readFileSync(join(images, 'timer.elf')));
       truncateSync(join(folder, 'cut.elf'), 5000);
       const run = await ft86(args(folder));

@@ -168,17 +168,6 @@ describe('A20', () => {
 });
 
 describe('reset', () => {
-  test('the reset vector executes from the firmware copy below 1 MiB', () => {
-    const { vcpu } = guest([]);
-    vcpu.ram.write(0xffff0, Uint8Array.of(0xea, 0x00, 0xe0, 0x00, 0xf0)); // jmp f000:e000
-    vcpu.ram.write(0xfe000, Uint8Array.of(0xb8, 0x34, 0x12, 0xf4)); // mov ax,1234h; hlt
-    vcpu.reset();
-    const before = vcpu.icount;
-    expect(vcpu.run(Infinity)).toBe('halted');
-    expect(vcpu.icount - before).toBe(3);
-    expect(vcpu.getRegisters()).toMatchObject({ eax: 0x1234, cs: { selector: 0xf000, base: 0xf0000 } });
-  });
-
   test('a reset leaves nothing of the processor behind, and RAM as it is', () => {
     const used = guest([0xdb, 0xe3, 0xd9, 0xe8, 0x0f, 0x23, 0xc0, 0x0f, 0x22, 0xd0, 0xf4]).vcpu; // fpu, dr0, cr2
     const fresh = guest([]).vcpu;

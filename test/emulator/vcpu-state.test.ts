@@ -173,7 +173,7 @@ const CHILD = `
   const slice = Number(process.env.FT86_SLICE ?? workerData.slice);
   let core;
   const answer = (address, size) => (address * 2654435761 + size + native.icount(core)) >>> 0;
-  core = native.create(4194304, new Uint32Array(0), 0, false, answer, () => {}, answer, () => {});
+  core = native.create(4194304, new Uint32Array(0), 0, false, answer, () => {}, answer, () => {}, new Uint8Array(0));
   native.ramView(core).set(code, 0x1000);
   native.ramWritten(core, 0x1000, code.length);
   const words = native.getRegisters(core);

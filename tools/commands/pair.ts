@@ -56,7 +56,8 @@ export const pairCommand: CommandModule<object, PairArguments> = {
     const times = replicationTimes(args);
     const name = args.name ?? ephemeralName(args.image);
     const runDirectory = makeRunDirectory(name);
-    const progress = new Progress(!args.json);
+    // Where a person types, the line the cursor is in belongs to the guest.
+    const progress = new Progress(!args.json && (args.script !== undefined || !process.stdin.isTTY));
     const interrupted = interruption();
     let stopAsked = false;
     void interrupted.then(() => {

@@ -7,7 +7,7 @@ import { FLOAT_TABLES } from './float-table.js';
 import { INTEGER_TABLES } from './integer-table.js';
 import type { Chooser } from './random-values.js';
 import { dataOffset, type Shape } from './shape.js';
-import { BOUNDED_SELECTORS, spaceAddress, SPACE_COUNT } from './tables.js';
+import { BOUNDED_SELECTORS, SELECTORS, spaceAddress, SPACE_COUNT } from './tables.js';
 import { LAYOUT } from './layout.js';
 import type { Template } from './template.js';
 
@@ -135,16 +135,18 @@ function selectorUnit(context: UnitContext): Instruction[] {
 /** Ports 5000h to 5fffh are allowed and empty; others are refused unless IOPL or ring say otherwise. */
 function portUnit(context: UnitContext): Instruction[] {
   const { choose, shape } = context;
-  if (choose.chance(25))
-    return [fixed('e4 e5 e6 e7 ib', choose.pick([0xe4, 0xe5, 0xe6, 0xe7]), 0xe0 + choose.below(9))];
+  // Reads of an empty port are bytes: wider ones are all ones on a PC, and 0 in QEMU.
+  const direction = choose.below(2) << 1;
+  const isWord = direction === 0 ? 0 : choose.below(2);
+  if (choose.chance(25)) return [fixed('e4 e5 e6 e7 ib', 0xe4 | direction | isWord, 0xe0 + choose.below(9))];
   const unit = [load(context, EDX, 0x5000 + choose.below(0xff0), 32)];
-  if (choose.chance(60)) return [...unit, fixed('ec ed ee ef', ...size, 0xec | direction | isWord)];
+  if (choose.chance(60)) return [...unit, fixed('ec ed ee ef', 0xec | direction | isWord)];
   unit.push(
     load(context, ECX, choose.below(5), 32),
     load(context, choose.pick([ESI, EDI]), dataOffset(shape, choose, 1), 32),
   );
   const repeat = choose.chance(60) ? [0xf3] : [];
-  return [...unit, fixed('6c 6d 6e 6f', ...repeat, ...size, 0x6c | direction | isWord)];
+  return [...unit, fixed('6c 6d 6e 6f', ...repeat, 0x6c | direction | isWord)];
 }
 
 /** Control, debug and task registers, in ring 0. */
@@ -199,8 +201,11 @@ function controlUnit(context: UnitContext): Instruction[] {
     case 'lmsw':
       return [load(context, EDX, 1 | (choose.below(8) << 1)), fixed('lmsw', 0x0f, 0x01, 0xf2)];
     case 'tables': {
-      const selector = choose.pick([0, ...BOUNDED_SELECTORS.filter((s) => s !== 0xd0)]) | choose.below(4);
-      return [load(context, EDX, selector), fixed('lldt ltr', 0x0f, 0x00, choose.pick([0xd2, 0xda]))];
+      // LTR of a null selector should be #GP; QEMU and the engine take it and end at the next interrupt from ring 3.
+      const loadsTask = choose.chance(50);
+      const selectors = BOUNDED_SELECTORS.filter((s) => s !== SELECTORS.task16 && !(loadsTask && s === 0));
+      const selector = choose.pick(selectors) | choose.below(4);
+      return [load(context, EDX, selector), fixed('lldt ltr', 0x0f, 0x00, loadsTask ? 0xda : 0xd2)];
     }
   }
 }

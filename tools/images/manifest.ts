@@ -1,4 +1,4 @@
-/** The shipped guests: images/manifest.json, and where `make images` puts the built files. */
+/** The shipped guests: our own in images/manifest.json, others in folders of images/; and where their files are built. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,10 @@ import { ConfigError } from '../../emulator/errors.js';
 const guestSchema = z.object({
   name: z.string(),
   file: z.string(),
-  format: z.enum(['multiboot', 'boot-sector']),
+  format: z.enum(['multiboot', 'boot-sector', 'linux']),
+  /** Linux: the initial RAM disk and the unpacked payload, beside `file`. */
+  initrd: z.string().optional(),
+  payload: z.string().optional(),
   purpose: z.string(),
   shows: z.string().optional(),
   needs: z
@@ -20,12 +23,18 @@ const guestSchema = z.object({
   exitCode: z.number().optional(),
   endless: z.boolean().optional(),
   test: z.boolean().optional(),
+  /** The command that builds it. */
+  build: z.string().default('make images'),
 });
+
+const MANIFESTS = ['images/manifest.json', 'images/linux/manifest.json'];
 
 export type GuestManifest = z.infer<typeof guestSchema>;
 export interface ShippedImage extends GuestManifest {
   /** Absolute path of the built image. */
   readonly path: string;
+  readonly initrdPath: string | undefined;
+  readonly payloadPath: string | undefined;
   readonly memory: string | undefined;
 }
 
@@ -39,10 +48,14 @@ export function projectRoot(): string {
 /** All shipped guests, in the manifest's order. */
 export function readManifest(): ShippedImage[] {
   const root = projectRoot();
-  const parsed = z.array(guestSchema).parse(JSON.parse(readFileSync(join(root, 'images/manifest.json'), 'utf8')));
-  return parsed.map((guest) => ({
+  const built = (file: string): string => join(root, 'build/images', file);
+  return MANIFESTS.flatMap((file) =>
+    z.array(guestSchema).parse(JSON.parse(readFileSync(join(root, file), 'utf8'))),
+  ).map((guest) => ({
     ...guest,
-    path: join(root, 'build/images', guest.file),
+    path: built(guest.file),
+    initrdPath: guest.initrd === undefined ? undefined : built(guest.initrd),
+    payloadPath: guest.payload === undefined ? undefined : built(guest.payload),
     memory: guest.needs.memory,
   }));
 }
@@ -57,6 +70,6 @@ export function findShippedImage(name: string): ShippedImage | null {
     const names = guests.filter((guest) => guest.test !== true).map((guest) => guest.name);
     throw new ConfigError('IMAGE', name, `is neither a file nor one of the shipped guests: ${names.join(', ')}`);
   }
-  if (!existsSync(found.path)) throw new ConfigError('IMAGE', name, 'is not built: run `make images`');
+  if (!existsSync(found.path)) throw new ConfigError('IMAGE', name, `is not built: run \`${found.build}\``);
   return found;
 }

@@ -105,8 +105,8 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
     config,
     imageBytes,
     modules: args.module.map((text) => readModule(text)),
-    initrd: args.initrd === undefined ? null : readImage('--initrd', args.initrd),
-    payload: args.payload === undefined ? null : readImage('--payload', args.payload),
+    initrd: readOptional('--initrd', args.initrd ?? shipped?.initrdPath),
+    payload: readOptional('--payload', args.payload ?? shipped?.payloadPath),
     format: args.format,
     shipped,
     drives,
@@ -189,6 +189,10 @@ function readImage(option: string, path: string): Uint8Array {
   } catch (error) {
     throw new ConfigError(option, path, `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
   }
+}
+
+function readOptional(option: string, path: string | undefined): Uint8Array | null {
+  return path === undefined ? null : readImage(option, path);
 }
 
 function readModule(text: string): { bytes: Uint8Array; string: string } {
