@@ -35,9 +35,9 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/depcruise --config .dependency-cruiser.cjs --output-type err emulator devices hypervisor tools test
 	@node_modules/.bin/knip
 
-extras: ## optional real components for tests, with apt (root): QEMU
+extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 seabios >/dev/null
 
 clean: ## remove everything that was built; the fetched engine and npm packages stay
 	rm -rf build/js build/images build/native build/make.log build/tsconfig.tsbuildinfo

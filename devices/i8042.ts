@@ -72,8 +72,6 @@ import type { StateRecord } from './state.js';
 
 export const I8042_DATA_PORT = 0x60;
 export const I8042_COMMAND_PORT = 0x64;
-export const IRQ_KEYBOARD = 1;
-export const IRQ_MOUSE = 12;
 
 /** Whose byte the controller's own reply looks like. */
 const REPLY_KINDS = ['none', 'keyboard', 'mouse', 'timeout'] as const;

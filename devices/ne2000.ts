@@ -23,7 +23,6 @@ import type { StateRecord } from './state.js';
 
 /** Usual place of an ISA card. The range takes accesses of four bytes, NE2000_PORT_COUNT ports. */
 export const NE2000_ISA_PORT = 0x300;
-export const NE2000_ISA_IRQ = 9;
 export const NE2000_PORT_COUNT = 0x20;
 
 const FRAME_BYTES_MIN = 14;

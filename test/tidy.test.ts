@@ -9,7 +9,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 const ROOT = resolve(import.meta.dirname, '..');
 const LINES_MAX = 350;
 /** A test guest in assembly is one program in one file. */
-const ASSEMBLY_LINES_MAX = 450;
+const ASSEMBLY_LINES_MAX = 500;
 const NOT_OURS = new Set(['node_modules', 'build', '.git', 'coverage']);
 const SOURCE = /\.(ts|js|cjs|c|h|S|ld|sh|mk)$|(^|\/)(Makefile|run|ft86)$/;
 

@@ -170,7 +170,7 @@ export function spaceAddress(space: number): number {
   return SPACES + SPACE_BYTES * space;
 }
 
-/** What the monitor needs of the first 4 MiB. Everything else is missing, so that wild addresses fault. */
+/** What the monitor needs of the first 4 MiB while a sequence runs. Everything else is missing, so that wild addresses fault. */
 const USED: readonly (readonly [start: number, bytes: number])[] = [
   [LAYOUT.MONITOR, LAYOUT.MONITOR_BYTES],
   [GDT, 0x8000],
@@ -194,7 +194,8 @@ function writeSpaces(ram: Buffer): void {
     const directory = spaceAddress(space);
     const table = directory + 0x1000;
     putWords(ram, directory, [table | P | W | U]);
-    for (let i = 1; i < LAYOUT.RAM_BYTES >>> 22; i++) putWords(ram, directory + 4 * i, [(i << 22) | PS | P | W]);
+    for (let i = LAYOUT.TRACE >>> 22; i < LAYOUT.RAM_BYTES >>> 22; i++)
+      putWords(ram, directory + 4 * i, [(i << 22) | PS | P | W]);
     for (let page = 0; page < 1024; page++) putWords(ram, table + 4 * page, [(page << 12) | pageRights(page, space)]);
   }
 }

@@ -36,6 +36,6 @@ export function undefinedFlags(rule: string, count: number, operandBits: number)
       if (masked === 0) return 0;
       return masked > operandBits ? ALL : 0x10 | (masked === 1 ? 0 : 0x800);
     default:
-      return [...rule].reduce((mask, letter) => mask | (FLAGS[letter] ?? 0), 0);
+      return Array.from(rule).reduce((mask, letter) => mask | (FLAGS[letter] ?? 0), 0);
   }
 }

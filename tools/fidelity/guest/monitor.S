@@ -94,7 +94,7 @@ next_sequence:
         mov     eax, BASE_CR0
         mov     cr0, eax
         cld
-        mov     ebx, [entry]
+        mov     ebx, offset current
         mov     esi, [ebx + E_SCRATCH]
         mov     ecx, SCRATCH_BYTES / 16
         xor     edx, edx
@@ -120,12 +120,18 @@ next_sequence:
         mov     [trace], edi
 advance:
         inc     dword ptr [number]
-        mov     ebx, [entry]
-        add     ebx, SEQUENCE_BYTES
-        mov     [entry], ebx
         mov     eax, [number]
         cmp     eax, [SEQUENCE_COUNT]
         je      finished
+        /* A copy, because the table is not mapped while a sequence runs. */
+        mov     esi, [entry]
+        add     esi, SEQUENCE_BYTES
+        mov     [entry], esi
+        mov     ebx, offset current
+        mov     edi, ebx
+        mov     ecx, SEQUENCE_BYTES / 4
+        cld
+        rep     movsd
         cmp     dword ptr [trace], TRACE_LIMIT
         jae     finished
         mov     dword ptr [budget], RECORDS_MAX
@@ -289,7 +295,7 @@ record_rest:
         mov     [trace], edi
         mov     eax, 0xffff0ff0
         mov     dr6, eax
-        mov     ebx, [entry]
+        mov     ebx, offset current
         ret
 
 /* #DF comes through a task gate: the stack it would need is what went wrong. */
@@ -443,6 +449,7 @@ idtr:   .word   8 * VECTORS - 1
         .set    real_ss, REAL_STACK + 2
         .set    real_sp, REAL_STACK
         .balign 4
+current: .skip  SEQUENCE_BYTES
 trace:  .long   0
 entry:  .long   0
 number: .long   0
