@@ -24,6 +24,9 @@ native: check-tools $(NODE_MODULES) ## the native core, with the engine's librar
 images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images
 
+guests: check-tools ## optional guests from Debian's packages, unmodified: Linux
+	@$(MAKE) -s --no-print-directory -C images linux
+
 bench: build ## speed and memory, as ratios from one interleaved run
 	@$(MAKE) -s --no-print-directory -C emulator/native bench
 	@node build/js/tools/bench/bench.js $(ARGS)
@@ -37,7 +40,7 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 
 extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 seabios >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 seabios xz-utils >/dev/null
 
 clean: ## remove everything that was built; the fetched engine and npm packages stay
 	rm -rf build/js build/images build/native build/make.log build/tsconfig.tsbuildinfo
@@ -58,4 +61,4 @@ build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
 	@node_modules/.bin/tsc -p tsconfig.build.json
 	@touch $@
 
-.PHONY: help run test build native images bench lint extras clean check-tools
+.PHONY: help run test build native images guests bench lint extras clean check-tools
