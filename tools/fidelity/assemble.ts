@@ -60,6 +60,7 @@ export interface MonitorSymbols {
   readonly stepping: number;
   readonly gateTarget32: number;
   readonly gateTarget16: number;
+  readonly watching: number;
 }
 
 export function monitorSymbols(monitor: Buffer): MonitorSymbols {
@@ -73,5 +74,6 @@ export function monitorSymbols(monitor: Buffer): MonitorSymbols {
     stepping: word(5),
     gateTarget32: word(6),
     gateTarget16: word(7),
+    watching: word(8),
   };
 }

@@ -42,7 +42,9 @@ export const LAYOUT = {
   TRACE: 0x800000,
   /** The last sequence starts below it. */
   TRACE_LIMIT: (64 << 20) - 0x20000,
-  RECORD_BYTES: 400,
+  /** 28 words, FX_BYTES of FXSAVE, the digest of the scratch memory, 12 spare bytes. */
+  RECORD_BYTES: 416,
+  RECORD_DIGEST: 400,
   RECORDS_MAX: 200,
   FX_BYTES: 288,
   /** PE, ET, NE: errors of the FPU are exceptions, not interrupts. */
@@ -63,7 +65,7 @@ export const LAYOUT = {
 /** A byte of the length table: the sequence ends here. */
 export const LENGTH_END = 0xff;
 
-/** Vector of the record that closes a sequence; its first word is the digest of the scratch memory. */
+/** Vector of the record that closes a sequence, with the digest of the scratch memory. */
 export const END_VECTOR = 0x100;
 
 export const VECTORS = 0x30;

@@ -27,6 +27,8 @@ export interface ProgramOptions {
   readonly traced: boolean;
   /** Halt the monitor before and after each record for a lock-step driver. */
   readonly stepping: boolean;
+  /** Put a digest of the scratch memory into every record, not only into each sequence's last: slower. */
+  readonly watching: boolean;
 }
 
 function emptyImage(code: GuestCode): Buffer {
@@ -66,5 +68,6 @@ export function makeProgram(options: ProgramOptions): Program {
   }
   image.writeUInt32LE(sequences.length, LAYOUT.SEQUENCE_COUNT);
   image.writeUInt32LE(options.stepping ? 1 : 0, symbols.stepping);
+  image.writeUInt32LE(options.watching ? 1 : 0, symbols.watching);
   return { image, rom: code.rom, sequences, symbols, seed: options.seed, index: options.index, traced: options.traced };
 }

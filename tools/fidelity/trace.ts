@@ -77,12 +77,14 @@ export function recordEcx(record: RawRecord): number {
 /** What the record says, by name. */
 export function decode(record: RawRecord, real: boolean): State {
   const vector = recordVector(record);
-  if (vector === END_VECTOR) return { vector, values: { memory: word(record, 0) } };
+  const memory = record.readUInt32LE(LAYOUT.RECORD_DIGEST);
+  if (vector === END_VECTOR) return { vector, values: { memory } };
   const v86 = (word(record, 16) & EFLAGS_VM) !== 0;
   const outer = real || v86 || (word(record, 15) & 3) !== 0;
   const values: Record<string, number | string> = {};
   const names = [...WORDS, ...(outer ? OUTER : INNER), ...(v86 || real ? V86 : [])];
   for (const [name, index, mask] of names) values[name] = (word(record, index) & mask) >>> 0;
+  values['memory'] = memory;
   const fx = record.subarray(FX_AT, FX_AT + LAYOUT.FX_BYTES);
   values['fcw'] = fx.readUInt16LE(0);
   values['fsw'] = fx.readUInt16LE(2);

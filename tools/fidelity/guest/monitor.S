@@ -2,7 +2,7 @@
  *
  *   next_sequence -> registers, FPU, paging of one table entry -> IRET -> the sequence runs with TF set
  *        ^                                                            |  #DB after each instruction, faults
- *        '-- its end (a #UD), a fault nobody can skip, budget used <- record: one 400-byte trace record
+ *        '-- its end (a #UD), a fault nobody can skip, budget used <- record: one 416-byte trace record
  *
  * Loaded at MONITOR, entered at its first byte in flat 32-bit protected mode without paging. The addresses and
  * sizes in capitals come from layout.ts, the tables they point to from program.ts. A fault is recorded and the
@@ -61,7 +61,7 @@ _start:
         .balign 8
         /* MONITOR + 16: addresses for program.ts and the lock-step driver */
         .long   stubs, STUB_BYTES, double_fault, finish, marked
-        .long   stepping, gate_target32, gate_target16
+        .long   stepping, gate_target32, gate_target16, watching
 
 start:
         mov     eax, BASE_CR0
@@ -94,26 +94,12 @@ next_sequence:
         mov     eax, BASE_CR0
         mov     cr0, eax
         cld
-        mov     ebx, offset current
-        mov     esi, [ebx + E_SCRATCH]
-        mov     ecx, SCRATCH_BYTES / 16
-        xor     edx, edx
-1:      rol     edx, 5
-        add     edx, [esi]
-        rol     edx, 5
-        add     edx, [esi + 4]
-        rol     edx, 5
-        add     edx, [esi + 8]
-        rol     edx, 5
-        add     edx, [esi + 12]
-        add     esi, 16
-        dec     ecx
-        jnz     1b
         mov     edi, [trace]
         mov     ecx, RECORD_BYTES / 4
         xor     eax, eax
         rep     stosd
-        mov     [edi - RECORD_BYTES], edx
+        call    digest
+        mov     [edi - RECORD_BYTES + RECORD_DIGEST], edx
         mov     dword ptr [edi - RECORD_BYTES + F_VECTOR], END_VECTOR
         mov     eax, [number]
         mov     [edi - RECORD_BYTES + 100], eax
@@ -262,7 +248,7 @@ resume:
         add     esp, 8
         iretd
 
-/* The 28 words' last five and the FPU at EDI; the trace moves on. Gives EBX = entry. */
+/* The 28 words' last five, the FPU and perhaps the digest at EDI; the trace moves on. Gives EBX = current. */
 record_rest:
         mov     eax, cr2
         stosd
@@ -291,11 +277,39 @@ record_rest:
         jmp     2f
 1:      fxsave  [edi]
 2:      mov     cr0, edx
-        add     edi, FX_BYTES
+        xor     edx, edx
+        cmp     dword ptr [watching], 0
+        je      3f
+        call    digest
+3:      mov     [edi + RECORD_DIGEST - 112], edx
+        add     edi, RECORD_BYTES - 112
         mov     [trace], edi
         mov     eax, 0xffff0ff0
         mov     dr6, eax
         mov     ebx, offset current
+        ret
+
+/* EDX = digest of the scratch memory. Changes EAX, ECX, ESI. */
+digest: mov     esi, [current + E_SCRATCH]
+        mov     eax, cr0
+        push    eax
+        and     eax, 0x7fffffff                 /* not through the sequence's page tables */
+        mov     cr0, eax
+        mov     ecx, SCRATCH_BYTES / 16
+        xor     edx, edx
+1:      rol     edx, 5
+        add     edx, [esi]
+        rol     edx, 5
+        add     edx, [esi + 4]
+        rol     edx, 5
+        add     edx, [esi + 8]
+        rol     edx, 5
+        add     edx, [esi + 12]
+        add     esi, 16
+        dec     ecx
+        jnz     1b
+        pop     eax
+        mov     cr0, eax
         ret
 
 /* #DF comes through a task gate: the stack it would need is what went wrong. */
@@ -455,4 +469,5 @@ entry:  .long   0
 number: .long   0
 budget: .long   0
 stepping: .long 0
+watching: .long 0
 real_frame: .long 0
