@@ -107,9 +107,8 @@ export class PciHost implements DeviceModel, RegisterBlock {
         command |= bar.kind === 'io' ? COMMAND_IO : COMMAND_MEMORY;
         pci.configWrite(PCI_BAR0 + 4 * index, 4, base);
       });
-      if (pci.interruptPin !== 0) {
-        pci.configWrite(PCI_INTERRUPT_LINE, 1, this.#options.router.isaIrq(slot, pci.interruptPin));
-      }
+      const irq = pci.interruptPin === 0 ? null : this.#options.router.isaIrq(slot, pci.interruptPin);
+      if (irq !== null) pci.configWrite(PCI_INTERRUPT_LINE, 1, irq);
       if (command !== 0) pci.configWrite(PCI_COMMAND, 2, pci.configRead(PCI_COMMAND, 2) | command);
     }
   }

@@ -30,7 +30,9 @@ const A_A20 = 0x02;
 const REFRESH_TICKS = 18;
 
 export interface SystemControlOptions {
-  readonly environment: Pick<Environment, 'nowNs' | 'setA20' | 'stop'>;
+  readonly environment: Pick<Environment, 'nowNs' | 'stop'>;
+  /** Gets the level of this port's A20 gate whenever it changes. */
+  readonly a20: (on: boolean) => void;
   readonly pit: Pick<Pit8254, 'setSpeakerGate' | 'speakerOutput'>;
 }
 
@@ -88,7 +90,7 @@ export class SystemControl implements DeviceModel {
     const rising = value & ~this.#controlA;
     const changed = value ^ this.#controlA;
     this.#controlA = value & (A_A20 | A_RESET);
-    if ((changed & A_A20) !== 0) environment.setA20((value & A_A20) !== 0);
+    if ((changed & A_A20) !== 0) this.#options.a20((value & A_A20) !== 0);
     if ((rising & A_RESET) !== 0) environment.stop('reset', 0);
   }
 }

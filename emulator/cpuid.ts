@@ -1,18 +1,19 @@
 /**
  * What CPUID shows: a family 6 processor with the features the engine really executes and ft86 tests.
- * No APIC, SYSENTER, RDRAND or PAE: absent or unproved. Leaves not listed read as zeroes.
+ * No SYSENTER, RDRAND or PAE: absent or unproved. The APIC is the board's. Leaves not listed read as zeroes.
  *
  * Source: Intel SDM volume 2, CPUID, tables 3-8 (leaf 1 EDX) and 3-17 (extended leaves).
  */
 
 /** Leaf 1, EDX. */
-const FEATURES =
+export const CPUID_FEATURES =
   (1 << 0) | // FPU
   (1 << 2) | // DE
   (1 << 3) | // PSE
   (1 << 4) | // TSC
   (1 << 5) | // MSR
   (1 << 8) | // CX8
+  (1 << 9) | // APIC
   (1 << 13) | // PGE
   (1 << 15) | // CMOV
   (1 << 23) | // MMX
@@ -21,7 +22,7 @@ const FEATURES =
   (1 << 26); // SSE2
 
 /** Family 6, model 8, stepping 3; EDX holds the same after a reset. */
-const SIGNATURE = 0x683;
+export const CPUID_SIGNATURE = 0x683;
 const VENDOR = 'ft86ft86ft86';
 const BRAND = 'ft86 deterministic i686 CPU';
 
@@ -36,7 +37,7 @@ function packed(text: string, at: number): number {
 export function cpuidTable(): Uint32Array {
   const rows = [
     [0, 1, packed(VENDOR, 0), packed(VENDOR, 8), packed(VENDOR, 4)],
-    [1, SIGNATURE, 0, 0, FEATURES],
+    [1, CPUID_SIGNATURE, 0, 0, CPUID_FEATURES],
     [0x80000000, 0x80000004, 0, 0, 0],
     [0x80000001, 0, 0, 0, 0],
   ];

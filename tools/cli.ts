@@ -33,7 +33,12 @@ function isUsage(error: unknown): boolean {
 class UsageError extends Error {}
 
 /** Options that may be repeated; `_` is what yargs calls the words that are no options. */
-const REPEATABLE = new Set(['_', 'drive', 'net', 'module', 'kill', 'listen', 'uplink']);
+const REPEATABLE = new Set(
+  ['_', 'drive', 'net', 'module', 'kill', 'listen', 'uplink', 'fw-cfg', 'option-rom'].flatMap((name) => [
+    name,
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+  ]),
+);
 
 /** The message, with the cause behind it unless the message speaks for it already. */
 function causes(error: Error): string {

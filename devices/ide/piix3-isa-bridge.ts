@@ -10,6 +10,7 @@
  * Source: Intel 82371FB/82371SB (PIIX3) data sheet, section 2.2 (function 0 configuration).
  */
 import type { DeviceModel } from '../device.js';
+import { PIRQ_COUNT } from '../irq-router.js';
 import { PciFunction } from '../pci-device.js';
 import type { PciStorage } from '../pci-config.js';
 import { SavedFields } from '../saved-fields.js';
@@ -17,7 +18,6 @@ import type { StateRecord } from '../state.js';
 
 /** First of the four routing registers. */
 export const PIRQ_ROUTE = 0x60;
-export const PIRQ_COUNT = 4;
 const NOT_ROUTED = 0x80;
 const ROUTED_IRQ = 0x0f;
 

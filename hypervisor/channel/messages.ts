@@ -2,7 +2,7 @@
  * The messages of the logging channel, one per transport frame. The first byte is the type; numbers are
  * little-endian; icounts, offsets and sequence numbers are float64 (safe integers; -1: no entry yet).
  *
- *   joining   backup HELLO -> ; primary <- WELCOME (or REFUSED), PAGES..., STATE
+ *   joining   backup HELLO -> ; primary <- BLOB..., WELCOME (or REFUSED), PAGES..., STATE
  *   running   primary LOG, HEARTBEAT -> ; backup <- ACK
  *   ending    backup END (its final digest) or DIVERGED; primary BYE (it goes on without this backup)
  *
@@ -19,11 +19,12 @@
  * | 9 diverged | UTF-8 text |
  * | 10 end | JSON End |
  * | 11 bye | UTF-8 reason |
+ * | 12 blob | bytes that the machine's configuration names by hash |
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 
-export const CHANNEL_PROTOCOL = 1;
+export const CHANNEL_PROTOCOL = 2;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Page records in one message. */
@@ -70,7 +71,8 @@ export type Message =
   | { readonly type: 'heartbeat'; readonly consoleReleased: number }
   | { readonly type: 'diverged'; readonly what: string }
   | { readonly type: 'end'; readonly end: End }
-  | { readonly type: 'bye'; readonly reason: string };
+  | { readonly type: 'bye'; readonly reason: string }
+  | { readonly type: 'blob'; readonly data: Uint8Array };
 
 const TYPES = [
   '',
@@ -85,6 +87,7 @@ const TYPES = [
   'diverged',
   'end',
   'bye',
+  'blob',
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
@@ -118,6 +121,8 @@ function body(message: Message): Uint8Array[] {
       return [json(message.end)];
     case 'bye':
       return [Buffer.from(message.reason)];
+    case 'blob':
+      return [message.data];
   }
 }
 
@@ -164,6 +169,8 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
       return { type, end: parse(endSchema, rest) };
     case 'bye':
       return { type, reason: rest.toString('utf8', 0, 4096) };
+    case 'blob':
+      return { type, data: rest };
   }
 }
 

@@ -66,7 +66,8 @@ export class LagGovernor {
   restMs(workedMs: number, nowMs: number): number {
     this.#workedMs += workedMs;
     this.#measure(nowMs);
-    this.#owedMs += workedMs * this.#restShare();
+    // A backup that has caught up needs no rest, whatever one long slice seemed to call for.
+    this.#owedMs = this.#head === this.#sent.length ? 0 : this.#owedMs + workedMs * this.#restShare();
     if (this.#owedMs < REST_MS_MIN) return 0;
     const restMs = this.#owedMs;
     this.#owedMs = 0;

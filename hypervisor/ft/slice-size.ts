@@ -7,7 +7,8 @@
 const SLICE_NS = 2_000_000;
 const INSTRUCTIONS_MIN = 20_000;
 const INSTRUCTIONS_MAX = 50_000_000;
-const INSTRUCTIONS_FIRST = 1_000_000;
+/** Nothing is known yet, and firmware begins with slow accesses to devices. */
+const INSTRUCTIONS_FIRST = 50_000;
 
 export class SliceSize {
   #instructions = INSTRUCTIONS_FIRST;

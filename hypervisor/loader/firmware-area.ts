@@ -7,16 +7,23 @@
  *   +0x10      "no firmware": loads an empty IDT and traps, a triple fault
  *   +0x20      the empty IDT's pseudo-descriptor
  *   +0x40      a flat GDT
+ *   +0x60      MultiProcessor tables
  *
  * There is no BIOS behind these images: a boot sector that calls one ends in a triple fault at once, which
  * shows as such, instead of running through memory.
  * Source: IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data areas).
  */
+import { mpTables, type PciInterrupt } from '../../devices/mp-tables.js';
+import { CPUID_FEATURES, CPUID_SIGNATURE } from '../../emulator/cpuid.js';
+import { assert } from '../../emulator/errors.js';
 import { EBDA_BASE, type GuestMemory } from './guest-memory.js';
 import { FLAT_GDT } from './initial-state.js';
 
 /** Where the flat GDT lies. */
 export const GDT_BASE = EBDA_BASE + 0x40;
+/** In the first KiB of the EBDA, where kernels look first. */
+const MP_TABLES = EBDA_BASE + 0x60;
+const MP_TABLES_BYTES_MAX = 0x220;
 /** A small stack that is always free: the rest of the EBDA, growing down from its end. */
 const EBDA_STACK_TOP = EBDA_BASE + 0x400;
 /** KiB of conventional memory, as INT 12h and Multiboot report it. */
@@ -35,13 +42,17 @@ const STACK_LOWEST = 0x1000;
 const STACK_PREFERRED = 0x80000;
 const STACK_HIGHEST = 0x90000;
 
-/** Write the BIOS data areas and the GDT. An image placed later may replace the low part. */
-export function placeFirmwareArea(memory: GuestMemory): void {
+/** Write the BIOS data areas, the GDT and the MP tables. An image placed later may replace the low part. */
+export function placeFirmwareArea(memory: GuestMemory, pciInterrupts: readonly PciInterrupt[]): void {
   memory.placeFirmware(BDA_COM1, word(COM1_PORT));
   memory.placeFirmware(BDA_EBDA_SEGMENT, word(EBDA_BASE >> 4));
   memory.placeFirmware(BDA_MEMORY_KIB, word(LOW_MEMORY_KIB));
   memory.placeFirmware(EBDA_BASE, Uint8Array.of(EBDA_KIB));
   memory.placeFirmware(GDT_BASE, FLAT_GDT);
+  const [address, cpuSignature, cpuFeatures] = [MP_TABLES, CPUID_SIGNATURE, CPUID_FEATURES];
+  const tables = mpTables({ address, cpuSignature, cpuFeatures, pciInterrupts });
+  assert(tables.length <= MP_TABLES_BYTES_MAX, 'the MP tables leave room for a stack in the EBDA');
+  memory.placeFirmware(address, tables);
 }
 
 /** Write the real-mode vector table and the code all its vectors lead to. */

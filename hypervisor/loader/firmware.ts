@@ -16,15 +16,20 @@ import { assert, ConfigError } from '../../emulator/errors.js';
 import { HIGH_BASE, type LoaderRam } from './guest-memory.js';
 
 const UNIT_BYTES = 64 * 1024;
-const FIRMWARE_BYTES_MAX = 4 * UNIT_BYTES;
+export const FIRMWARE_BYTES_MAX = 4 * UNIT_BYTES;
 const SHADOW_BYTES_MAX = 2 * UNIT_BYTES;
+
+/** Whether a BIOS may have that many bytes. */
+export function isFirmwareSize(bytes: number): boolean {
+  return bytes > 0 && bytes <= FIRMWARE_BYTES_MAX && bytes % UNIT_BYTES === 0;
+}
 
 /**
  * Refuse a file that cannot be a BIOS; call it before the machine is made.
  * @throws ConfigError naming --bios and what is allowed
  */
 export function checkFirmware(bytes: Uint8Array, name: string): void {
-  if (bytes.length === 0 || bytes.length > FIRMWARE_BYTES_MAX || bytes.length % UNIT_BYTES !== 0) {
+  if (!isFirmwareSize(bytes.length)) {
     throw new ConfigError('--bios', name, `must have 64, 128, 192 or 256 KiB, not ${bytes.length} bytes`);
   }
 }

@@ -12,6 +12,7 @@
  * Invariant: any bytes at all give either a state or a ConfigError, and no write outside RAM.
  * Source: BIOS Boot Specification 1.01, section 6 (boot sectors); Linux Documentation/arch/x86/boot.rst (HdrS).
  */
+import type { PciInterrupt } from '../../devices/mp-tables.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { isElf, loadElf32 } from './elf.js';
 import { GDT_BASE, placeFirmwareArea, placeRealModeVectors, placeStack } from './firmware-area.js';
@@ -45,6 +46,8 @@ export interface ImageOptions {
   /** The kernel's command line without its name; '' for none. */
   readonly append: string;
   readonly modules: readonly ModuleFile[];
+  /** Where the cards' interrupts arrive, for the MP tables; default none. */
+  readonly pciInterrupts?: readonly PciInterrupt[];
   /** Linux only: the initial RAM disk. */
   readonly initrd?: Uint8Array | null;
   /** Linux only: the kernel's unpacked payload, entered directly. */
@@ -74,7 +77,7 @@ export function loadImage(options: ImageOptions, ram: LoaderRam): InitialCpuStat
   const format = options.format ?? recogniseImage(bytes);
   checkOptions(options, format);
   const memory = new GuestMemory(ram, options.memoryBytes, name);
-  placeFirmwareArea(memory);
+  placeFirmwareArea(memory, options.pciInterrupts ?? []);
   switch (format) {
     case 'multiboot': {
       const header = findMultibootHeader(bytes);

@@ -3,13 +3,24 @@
  * It travels in the log's header; a mismatch is refused by the name of the field.
  */
 import { z } from 'zod';
+import { IDE_DRIVES_MAX } from '../../devices/pc-cards.js';
 import { ConfigError } from '../../emulator/errors.js';
+import { FIRMWARE_BYTES_MAX } from '../loader/firmware.js';
 
 export const MEMORY_BYTES_MIN = 4 * 1024 * 1024;
 export const MEMORY_BYTES_MAX = 3 * 1024 * 1024 * 1024;
 /** Drives and NICs a machine may have; the PCI bus has room for more. */
 export const DRIVES_MAX = 8;
 export const NICS_MAX = 4;
+
+/** Largest part of a machine that is not its image: a ROM or a file for the firmware. */
+export const BLOB_BYTES_MAX = 1024 * 1024;
+export const FILES_MAX = 32;
+
+/** Bytes that belong to the machine, by their hash; hypervisor/machine/blob-store.ts holds them. */
+function blobSchema(bytesMax: number) {
+  return z.strictObject({ bytes: z.number().int().min(1).max(bytesMax), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+}
 
 const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
@@ -18,6 +29,7 @@ export const machineConfigSchema = z.strictObject({
   drives: z
     .array(
       z.strictObject({
+        kind: z.enum(['virtio', 'ide']),
         sectors: z
           .number()
           .int()
@@ -26,8 +38,20 @@ export const machineConfigSchema = z.strictObject({
         readonly: z.boolean(),
       }),
     )
-    .max(DRIVES_MAX),
-  nics: z.array(z.strictObject({ mac: z.string().regex(macPattern) })).max(NICS_MAX),
+    .max(DRIVES_MAX)
+    .refine((drives) => drives.filter(({ kind }) => kind === 'ide').length <= IDE_DRIVES_MAX, {
+      message: `at most ${IDE_DRIVES_MAX} drives on the IDE channels`,
+    }),
+  nics: z
+    .array(z.strictObject({ kind: z.enum(['virtio', 'ne2k', 'ne2k-isa']), mac: z.string().regex(macPattern) }))
+    .max(NICS_MAX)
+    .refine((nics) => nics.filter(({ kind }) => kind === 'ne2k-isa').length <= 1, {
+      message: 'one ISA NE2000 at most',
+    }),
+  /** The ROM that ends at 4 GiB; null: the loader does firmware's work. */
+  firmware: blobSchema(FIRMWARE_BYTES_MAX).nullable(),
+  /** Files that fw_cfg offers to the firmware. */
+  files: z.array(blobSchema(BLOB_BYTES_MAX).extend({ name: z.string().regex(/^[ -~]{1,55}$/) })).max(FILES_MAX),
   bootUnixSeconds: z
     .number()
     .int()

@@ -16,6 +16,7 @@ import type { StateRecord } from '../../devices/state.js';
 import { PcBoard } from '../../devices/pc-board.js';
 import type { Entry, StopReason } from '../log/entry.js';
 import { encodeState } from '../state-codec.js';
+import { BlobStore } from './blob-store.js';
 import { GuestClock } from './guest-clock.js';
 import { macBytes, type MachineConfig } from './machine-config.js';
 
@@ -47,6 +48,8 @@ const EFLAGS_IF = 0x200;
 
 export class Machine implements Environment {
   readonly config: MachineConfig;
+  /** What the configuration names by hash. */
+  readonly blobs: BlobStore;
   readonly vcpu: Vcpu;
   readonly board: PcBoard;
   readonly clock: GuestClock;
@@ -61,13 +64,16 @@ export class Machine implements Environment {
   #deadlineNs: number | null = null;
   #deadlineIcount = Infinity;
 
-  constructor(config: MachineConfig, rate: number, sink: OutputSink) {
+  /** @throws ConfigError when `blobs` lacks something that the configuration names */
+  constructor(config: MachineConfig, rate: number, sink: OutputSink, blobs = new BlobStore()) {
     this.config = config;
+    this.blobs = blobs;
     this.bootUnixSeconds = config.bootUnixSeconds;
     this.clock = new GuestClock(rate);
     this.#sink = sink;
     this.vcpu = new Vcpu({
       ramBytes: config.memoryBytes,
+      ...(config.firmware === null ? {} : { rom: blobs.get('firmware', config.firmware) }),
       bus: {
         portIn: (port, size) => this.board.ports.read(port, size),
         portOut: (port, size, value) => {
@@ -84,7 +90,8 @@ export class Machine implements Environment {
       dma: this.vcpu.ram,
       ramBytes: config.memoryBytes,
       drives: config.drives,
-      nics: config.nics.map((nic) => ({ mac: macBytes(nic.mac) })),
+      nics: config.nics.map(({ kind, mac }) => ({ kind, mac: macBytes(mac) })),
+      files: config.files.map((file) => ({ name: file.name, data: blobs.get(file.name, file) })),
     });
     this.#powered = true;
     this.#clockChanged();
@@ -108,7 +115,7 @@ export class Machine implements Environment {
   }
   /** The vector the CPU would get if it took the pending interrupt now. */
   get pendingVector(): number | null {
-    return this.board.pic.pendingVector();
+    return this.board.interrupts.pendingVector();
   }
 
   /** Replace the receiver of outputs (a backup goes live). */
@@ -177,9 +184,9 @@ export class Machine implements Environment {
     this.board.restore(state.devices);
     this.#stop = null;
     this.#outputPending = false;
-    this.#irqPending = this.board.pic.output;
+    this.#irqPending = this.board.interrupts.output;
     this.vcpu.setIrqPending(this.#irqPending);
-    this.vcpu.setA20(this.board.systemControl.a20);
+    this.vcpu.setA20(this.board.a20);
     this.#clockChanged();
   }
 
@@ -269,7 +276,7 @@ export class Machine implements Environment {
         'no interrupt can be taken',
       );
     }
-    const offered = this.board.pic.acknowledge();
+    const offered = this.board.interrupts.acknowledge();
     if (offered !== vector) {
       throw new DivergenceError(-1, this.icount, 'interrupt vector', String(vector), String(offered));
     }

@@ -11,13 +11,14 @@ import { FakeWorld } from './fake-world.js';
 
 function create() {
   const world = new FakeWorld();
-  const device = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`) });
-  const sources = [device.connect(2, 1), device.connect(3, 1), device.connect(4, 1)] as const;
+  const routes: (number | null)[] = [10, 11, 10, 11];
+  const device = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`), route: (pirq) => routes[pirq]! });
+  const sources = [device.connect(1, 1), device.connect(2, 1), device.connect(3, 1)] as const;
   const busy = () => {
     sources[0].set(true);
     sources[2].set(true);
   };
-  return { world, device, sources, blocks: [], calls: world.calls, busy };
+  return { world, device, routes, sources, blocks: [], calls: world.calls, busy };
 }
 
 describeDeviceContract('interrupt router', create);
@@ -25,10 +26,24 @@ describeDeviceContract('interrupt router', create);
 describe('interrupt router', () => {
   test('slots and pins rotate over the PIRQ lines', () => {
     const { device } = create();
-    expect([0, 1, 2, 3, 4].map((slot) => device.isaIrq(slot, 1))).toEqual([10, 11, 10, 11, 10]);
-    expect([1, 2, 3, 4].map((pin) => device.isaIrq(1, pin))).toEqual([11, 10, 11, 10]);
+    expect([0, 1, 2, 3, 4].map((slot) => device.pirq(slot, 1))).toEqual([3, 0, 1, 2, 3]);
+    expect([1, 2, 3, 4].map((pin) => device.isaIrq(1, pin))).toEqual([10, 11, 10, 11]);
     expect(PCI_ISA_IRQS).toEqual([10, 11]);
-    expect(() => device.isaIrq(1, 0)).toThrow(InvariantError);
+    expect(() => device.pirq(1, 0)).toThrow(InvariantError);
+  });
+
+  test('a request follows its PIRQ to another interrupt, and nowhere when it is not routed', () => {
+    const { device, routes, sources, world } = create();
+    sources[1].set(true);
+    expect(world.take()).toEqual(['irq 11 high']);
+    routes[1] = 5;
+    device.routingChanged();
+    expect(world.take()).toEqual(['irq 5 high', 'irq 11 low']);
+    routes[1] = null;
+    device.routingChanged();
+    expect(world.take()).toEqual(['irq 5 low']);
+    sources[1].set(false);
+    expect(world.take()).toEqual([]);
   });
 
   test('a shared line falls with its last source', () => {
@@ -71,7 +86,7 @@ describe('interrupt router', () => {
 
   test('state of a machine with other functions is refused', () => {
     const world = new FakeWorld();
-    const smaller = new IrqRouter({ line: () => world.line('irq') });
+    const smaller = new IrqRouter({ line: () => world.line('irq'), route: () => null });
     expect(() => smaller.restore(create().device.save())).toThrow(DecodeError);
   });
 });

@@ -23,7 +23,7 @@ function create() {
     if (output.kind === 'packet') packets.push(output.data);
     world.emit(output);
   };
-  const router = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`) });
+  const router = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`), route: (pirq) => 10 + (pirq >> 1) });
   const host = new PciHost({ environment: world, router });
   const device = new Ne2000Pci({ environment: { emit }, irq: router.connect(SLOT, 1), nic: 0, mac: MAC });
   host.insert(SLOT, 0, device.pci);

@@ -40,7 +40,7 @@ function createFunction(deviceId: number, bars: (PciBar | null)[], interruptPin:
 
 function create() {
   const world = new FakeWorld();
-  const router = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`) });
+  const router = new IrqRouter({ line: (irq) => world.line(`irq ${irq}`), route: (pirq) => 10 + (pirq >> 1) });
   const device = new PciHost({ environment: world, router });
   const ports = new PortBus();
   const memory = new MemoryBus();

@@ -12,7 +12,7 @@ import { FakeWorld } from './fake-world.js';
 function create() {
   const world = new FakeWorld();
   const pit = new Pit8254({ environment: world, irq: world.line('irq 0') });
-  const device = new SystemControl({ environment: world, pit });
+  const device = new SystemControl({ environment: world, a20: (on) => world.setA20(on), pit });
   const ports = new PortBus();
   ports.insert('pit', PIT_PORT, PIT_PORT_COUNT, pit);
   ports.insert('control b', SYSTEM_CONTROL_B_PORT, 1, device.portB);

@@ -9,7 +9,8 @@ import fc from 'fast-check';
 import { ConfigError } from '../../emulator/errors.js';
 import { machineConfigSchema } from '../../hypervisor/machine/machine-config.js';
 import { parseCount, parseKeyValues } from '../../tools/key-values.js';
-import { parseDrive, parseNet } from '../../tools/replica/machine-options.js';
+import { parseDrive } from '../../tools/replica/drive-options.js';
+import { formatNet, parseNet } from '../../tools/replica/net-options.js';
 
 const ALLOWED = { file: null, if: ['virtio', 'ide'], toString: ['on'] };
 
@@ -91,10 +92,10 @@ describe('parseCount', () => {
 
 describe('--drive', () => {
   test.each([
-    ['file=disk.img', { path: 'disk.img', readonly: false }],
-    ['file=disk.img,if=virtio', { path: 'disk.img', readonly: false }],
-    ['file=disk.img,readonly=off,shared=on', { path: 'disk.img', readonly: false }],
-    ['readonly=on,file=/a b/c=d.img', { path: '/a b/c=d.img', readonly: true }],
+    ['file=disk.img', { path: 'disk.img', kind: 'virtio', readonly: false }],
+    ['file=disk.img,if=ide', { path: 'disk.img', kind: 'ide', readonly: false }],
+    ['file=disk.img,readonly=off,shared=on', { path: 'disk.img', kind: 'virtio', readonly: false }],
+    ['readonly=on,file=/a b/c=d.img', { path: '/a b/c=d.img', kind: 'virtio', readonly: true }],
   ])('%s', (text, drive) => {
     expect(parseDrive(text)).toEqual(drive);
   });
@@ -103,7 +104,7 @@ describe('--drive', () => {
     ['readonly=on', 'needs file=PATH'],
     ['file=', 'needs file=PATH'],
     ['disk.img', '"disk.img" is not one of file=, if=, shared=, readonly='],
-    ['file=a,if=ide', 'if must be virtio, not "ide"'],
+    ['file=a,if=scsi', 'if must be virtio or ide, not "scsi"'],
     ['file=a,shared=off', 'shared must be on, not "off"'],
     ['file=a,readonly=yes', 'readonly must be on or off, not "yes"'],
     ['file=a,file=b', 'file is given twice'],
@@ -114,8 +115,18 @@ describe('--drive', () => {
 
 describe('--net', () => {
   test('has a switch, or a cable that ends nowhere', () => {
-    expect(parseNet('switch=unix:/run/s', 0)).toEqual({ switch: 'unix:/run/s', mac: '52:54:00:86:00:01' });
-    expect(parseNet('model=virtio', 0)).toEqual({ switch: null, mac: '52:54:00:86:00:01' });
+    const nic = { kind: 'virtio', mac: '52:54:00:86:00:01', romfile: null };
+    expect(parseNet('switch=unix:/run/s', 0)).toEqual({ ...nic, switch: 'unix:/run/s' });
+    expect(parseNet('model=ne2k,romfile=a.rom', 0)).toEqual({ ...nic, switch: null, kind: 'ne2k', romfile: 'a.rom' });
+  });
+
+  test('is written as it is read', () => {
+    for (const text of [
+      'model=ne2k,mac=52:54:00:86:00:02',
+      'switch=tcp://a:1,model=virtio,mac=52:54:00:86:00:02,romfile=r',
+    ]) {
+      expect(formatNet(parseNet(text, 0))).toBe(text);
+    }
   });
 
   test('each NIC has a MAC of its own unless one is given', () => {
@@ -131,7 +142,7 @@ describe('--net', () => {
   test('every MAC that it accepts is one a machine may have', () => {
     const schema = machineConfigSchema.shape.nics;
     for (const nic of [parseNet('model=virtio', 3), parseNet('mac=FE:ff:ff:ff:ff:ff', 0)]) {
-      expect(schema.safeParse([{ mac: nic.mac }]).success).toBe(true);
+      expect(schema.safeParse([{ kind: nic.kind, mac: nic.mac }]).success).toBe(true);
     }
   });
 
@@ -148,6 +159,7 @@ describe('--net', () => {
   });
 
   test('refuses a model that is not there', () => {
-    expect(() => parseNet('model=ne2k', 0)).toThrow('model must be virtio, not "ne2k"');
+    expect(() => parseNet('model=e1000', 0)).toThrow('model must be virtio or ne2k or ne2k-isa, not "e1000"');
+    expect(() => parseNet('model=ne2k-isa,romfile=a', 0)).toThrow('romfile is for NICs on the PCI bus');
   });
 });

@@ -1,7 +1,8 @@
 /** `ft86 backup`: joins a live replica, follows it, goes live when it must. */
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { parseDrive, parseNet } from '../replica/machine-options.js';
+import { parseDrive } from '../replica/drive-options.js';
+import { parseNet } from '../replica/net-options.js';
 import { ParentLink } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
 import { makeRunDirectory, runsDirectory } from '../replica/run-directory.js';

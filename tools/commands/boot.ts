@@ -1,7 +1,13 @@
 /** `ft86 boot IMAGE`: one machine, no replication. */
 import type { Argv, CommandModule } from 'yargs';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
-import { withMachineOptions, planMachine, type MachineArguments } from '../replica/machine-options.js';
+import {
+  imageName,
+  planMachine,
+  withImage,
+  withMachineOptions,
+  type MachineArguments,
+} from '../replica/machine-options.js';
 import { guestExitStatus, JSON_VERSION, type ReplicaReport } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
@@ -19,13 +25,7 @@ interface BootArguments extends MachineArguments, TypistArguments {
 }
 
 const options = (argv: Argv) =>
-  withTypistOptions(
-    withJson(
-      withMachineOptions(
-        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
-      ),
-    ),
-  )
+  withTypistOptions(withJson(withMachineOptions(withImage(argv))))
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
@@ -38,11 +38,11 @@ const options = (argv: Argv) =>
     ) as unknown as Argv<BootArguments>;
 
 export const bootCommand: CommandModule<object, BootArguments> = {
-  command: 'boot <image>',
+  command: 'boot [image]',
   describe: 'run one machine, without replication',
   builder: options,
   handler: async (args) => {
-    const name = args.name ?? ephemeralName(args.image);
+    const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = makeRunDirectory(name);
     const progress = new Progress(!args.json && args.serial !== 'stdio');
     try {
@@ -68,7 +68,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
         },
       });
       progress.clear();
-      if (args.json) printJson(bootResult(args.image, report));
+      if (args.json) printJson(bootResult(imageName(args), report));
       else say(summary(report));
       process.exitCode = guestExitStatus(report.stop);
     } finally {

@@ -40,6 +40,8 @@ const MACHINE: MachineArguments = {
   memory: undefined,
   append: undefined,
   module: [],
+  fwCfg: [],
+  optionRom: [],
   format: undefined,
   drive: [],
   net: [],

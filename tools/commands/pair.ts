@@ -10,7 +10,9 @@ import { runPair } from '../pair/run-pair.js';
 import type { PairResult } from '../pair/summary.js';
 import { Progress } from '../progress.js';
 import {
+  imageName,
   planMachine,
+  withImage,
   withMachineOptions,
   type MachineArguments,
   type MachinePlan,
@@ -31,15 +33,7 @@ interface PairArguments extends MachineArguments, TypistArguments {
 }
 
 const options = (argv: Argv) =>
-  withReplication(
-    withTypistOptions(
-      withJson(
-        withMachineOptions(
-          argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
-        ),
-      ),
-    ),
-  )
+  withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv)))))
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
@@ -48,13 +42,13 @@ const options = (argv: Argv) =>
     .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt') as unknown as Argv<PairArguments>;
 
 export const pairCommand: CommandModule<object, PairArguments> = {
-  command: 'pair <image>',
+  command: 'pair [image]',
   describe: 'run a guest on a primary and a backup, compare and measure',
   builder: options,
   handler: async (args) => {
     const kills = args.kill.map(parseKill);
     const times = replicationTimes(args);
-    const name = args.name ?? ephemeralName(args.image);
+    const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = makeRunDirectory(name);
     // Where a person types, the line the cursor is in belongs to the guest.
     const progress = new Progress(!args.json && (args.script !== undefined || !process.stdin.isTTY));
@@ -113,10 +107,15 @@ function exitStatus(result: PairResult, interrupted: boolean): number {
 
 /** The machine's options for the primary, as they were given to us. */
 function machineArguments(args: PairArguments, plan: MachinePlan): string[] {
+  const { start } = plan;
+  // The disk that the image is goes with the other drives.
+  const medium = start.kind === 'firmware' ? ['--bios', start.biosPath] : [imageName(args)];
   return [
-    args.image,
+    ...medium,
     ...['--memory', String(plan.config.memoryBytes), '--append', plan.config.append],
     ...['--clock', plan.config.clock, '--rtc', String(plan.config.bootUnixSeconds)],
+    ...args.fwCfg.flatMap((file) => ['--fw-cfg', file]),
+    ...args.optionRom.flatMap((file) => ['--option-rom', file]),
     ...args.module.flatMap((module) => ['--module', module]),
     ...(args.initrd === undefined ? [] : ['--initrd', args.initrd]),
     ...(args.payload === undefined ? [] : ['--payload', args.payload]),

@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { StdinTypist } from '../console/stdin-typist.js';
-import { planMachine, withMachineOptions, type MachineArguments } from '../replica/machine-options.js';
+import {
+  imageName,
+  planMachine,
+  withImage,
+  withMachineOptions,
+  type MachineArguments,
+} from '../replica/machine-options.js';
 import { ParentLink } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
@@ -30,13 +36,7 @@ interface PrimaryArguments extends MachineArguments {
 }
 
 const options = (argv: Argv) =>
-  withReplication(
-    withJson(
-      withMachineOptions(
-        argv.positional('image', { type: 'string', demandOption: true, describe: 'a shipped guest or a file' }),
-      ),
-    ),
-  )
+  withReplication(withJson(withMachineOptions(withImage(argv))))
     .option('channel', {
       type: 'string',
       demandOption: true,
@@ -63,12 +63,12 @@ const options = (argv: Argv) =>
     ) as unknown as Argv<PrimaryArguments>;
 
 export const primaryCommand: CommandModule<object, PrimaryArguments> = {
-  command: 'primary <image>',
+  command: 'primary [image]',
   describe: 'start a replica that is live and accepts a backup',
   builder: options,
   handler: async (args) => {
     const parent = ParentLink.connect();
-    const name = args.name ?? ephemeralName(args.image);
+    const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = args.runDirectory ?? makeRunDirectory(name);
     const report = await runLive({
       name,

@@ -14,7 +14,9 @@ import type { LoadResult } from '../load/load-result.js';
 import { LoadError, runLoad, type LoadHooks } from '../load/load-run.js';
 import { guestPort, type LoadSpec } from '../load/load-spec.js';
 import type { UdpTarget } from '../load/udp-client.js';
+import { formatDrive } from '../replica/drive-options.js';
 import type { MachinePlan } from '../replica/machine-options.js';
+import { formatNet } from '../replica/net-options.js';
 import type { ToParent } from '../replica/parent-link.js';
 import { NO_LOG } from '../replica/report.js';
 import type { ReplicaReport } from '../replica/result.js';
@@ -187,16 +189,12 @@ function commonArguments(options: PairOptions, who: 'primary' | 'backup'): strin
 }
 
 function driveArguments(options: PairOptions): string[] {
-  return options.plan.drives.flatMap(({ path, readonly }) => [
-    '--drive',
-    `file=${path},readonly=${readonly ? 'on' : 'off'}`,
-  ]);
+  return options.plan.drives.flatMap((drive) => ['--drive', formatDrive(drive)]);
 }
 
 function netArguments(options: PairOptions, network: SwitchProcess | null): string[] {
   return options.plan.nics.flatMap((nic) => {
-    const address = nic.switch ?? network?.address ?? null;
-    return ['--net', `${address === null ? '' : `switch=${address},`}mac=${nic.mac}`];
+    return ['--net', formatNet({ ...nic, switch: nic.switch ?? network?.address ?? null })];
   });
 }
 

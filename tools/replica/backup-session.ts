@@ -107,8 +107,9 @@ export class BackupSession {
       case 'welcome':
         this.#welcome(message);
         return;
+      case 'blob':
       case 'pages':
-        this.#joiner.pages(message);
+        this.#joiner.take(message);
         return;
       case 'state':
         this.#stateComplete(message);

@@ -1,19 +1,25 @@
 /**
- * Edge: collects a live replica's state in a joining backup: WELCOME makes the machine, PAGES fill its RAM, STATE
- * completes it.
+ * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
+ * fill its RAM, STATE completes it.
  */
 import { DecodeError } from '../../emulator/errors.js';
 import type { Message, Welcome } from '../../hypervisor/channel/messages.js';
-import type { MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import { BlobStore } from '../../hypervisor/machine/blob-store.js';
+import { BLOB_BYTES_MAX, FILES_MAX, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
 import { configOfHeader } from './handshake.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { decodeMachineState, storePages } from './state-transfer.js';
 
+/** The firmware and the files. */
+const BLOBS_MAX = 1 + FILES_MAX;
+
 export class Joiner {
   readonly #checkConfig: (config: MachineConfig) => void;
   #machine: Machine | null = null;
   #welcome: Welcome | null = null;
+  readonly #blobs = new BlobStore();
+  #blobCount = 0;
   #pagesStored = 0;
   #complete = false;
 
@@ -30,20 +36,24 @@ export class Joiner {
     return this.#welcome;
   }
 
+  /** A part of the state. @throws DecodeError */
+  take(message: Extract<Message, { type: 'blob' | 'pages' }>): void {
+    if (message.type === 'blob') {
+      this.#blob(message.data);
+      return;
+    }
+    storePages(this.#joining(), message.pages);
+    this.#pagesStored += message.pages.length;
+  }
+
   /** @throws DecodeError, ConfigError */
   welcome({ welcome, header }: Extract<Message, { type: 'welcome' }>): Welcome {
     if (this.#machine !== null) throw new DecodeError('bad-order', 0, 'a second welcome');
     const config = configOfHeader(header);
     this.#checkConfig(config);
-    this.#machine = new Machine(config, initialRate(config.clock), () => undefined);
+    this.#machine = new Machine(config, initialRate(config.clock), () => undefined, this.#blobs);
     this.#welcome = welcome;
     return welcome;
-  }
-
-  /** @throws DecodeError */
-  pages({ pages }: Extract<Message, { type: 'pages' }>): void {
-    storePages(this.#joining(), pages);
-    this.#pagesStored += pages.length;
   }
 
   /** The state is whole: returns the machine at the live replica's icount. @throws DecodeError */
@@ -55,6 +65,14 @@ export class Joiner {
     machine.restore(decodeMachineState(message.state));
     this.#complete = true;
     return machine;
+  }
+
+  /** Something that the machine's configuration will name. */
+  #blob(data: Uint8Array): void {
+    if (this.#machine !== null) throw new DecodeError('bad-order', 0, 'a blob after the welcome');
+    if (data.length > BLOB_BYTES_MAX) throw new DecodeError('bad-length', 1, `a blob of ${data.length} bytes`);
+    if (++this.#blobCount > BLOBS_MAX) throw new DecodeError('bad-order', 0, 'too many blobs');
+    this.#blobs.add(Uint8Array.from(data));
   }
 
   #joining(): Machine {

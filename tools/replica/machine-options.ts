@@ -3,13 +3,17 @@
  * the image read and recognised, drives opened, the machine's configuration.
  */
 import { createHash } from 'node:crypto';
-import { openSync, closeSync, fstatSync, ftruncateSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
-import { DRIVES_MAX, NICS_MAX, parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import { MEDIUM_HEAD_BYTES, MEDIUM_TAIL_BYTES, recogniseMedium } from '../../hypervisor/loader/boot-medium.js';
+import { BlobStore } from '../../hypervisor/machine/blob-store.js';
+import { parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { findShippedImage, type ShippedImage } from '../images/manifest.js';
-import { parseCount, parseKeyValues } from '../key-values.js';
+import { parseCount } from '../key-values.js';
+import { driveSectors, planDrives, type DriveOptions } from './drive-options.js';
+import { defaultBios, planFiles, readBios } from './firmware-options.js';
+import { planNics, type NicOptions } from './net-options.js';
+import { fileSize, readOptionFile, readPart } from './option-files.js';
 
 /** Largest image or module file read. */
 const IMAGE_BYTES_MAX = 1024 ** 3;
@@ -17,7 +21,11 @@ const IMAGE_BYTES_MAX = 1024 ** 3;
 const DEFAULT_BOOT_UNIX_SECONDS = 1767225600;
 
 export interface MachineArguments {
-  readonly image: string;
+  /** Undefined: the machine starts from --bios alone. */
+  readonly image: string | undefined;
+  readonly bios?: string | undefined;
+  readonly fwCfg: readonly string[];
+  readonly optionRom: readonly string[];
   readonly memory: string | undefined;
   readonly append: string | undefined;
   readonly module: readonly string[];
@@ -31,21 +39,22 @@ export interface MachineArguments {
   readonly until: string | undefined;
 }
 
-export interface DriveOptions {
-  readonly path: string;
-  readonly readonly: boolean;
-}
-
-export interface NicOptions {
-  /** Address of the switch, or null for a cable that ends nowhere. */
-  readonly switch: string | null;
-  readonly mac: string;
-}
+/** An image that the loader places in RAM, or firmware and the disk that it is to start from. */
+export type MachineStart =
+  | { readonly kind: 'image'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'firmware';
+      readonly bios: Uint8Array;
+      readonly biosPath: string;
+      readonly disk: DriveOptions | null;
+    };
 
 /** Everything needed to power a machine on. */
 export interface MachinePlan {
   readonly config: MachineConfig;
-  readonly imageBytes: Uint8Array;
+  /** What `config` names by hash. */
+  readonly blobs: BlobStore;
+  readonly start: MachineStart;
   readonly modules: readonly { readonly bytes: Uint8Array; readonly string: string }[];
   /** Linux only. */
   readonly initrd: Uint8Array | null;
@@ -55,6 +64,14 @@ export interface MachinePlan {
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
   readonly until: number;
+}
+
+/** Declare the image on a command. */
+export function withImage<T>(argv: Argv<T>): Argv<T> {
+  return argv.positional('image', {
+    type: 'string',
+    describe: 'a shipped guest, a kernel, a boot sector, a disk image; none with --bios alone',
+  });
 }
 
 /** Declare the machine's options on a command. */
@@ -68,9 +85,27 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       type: 'string',
       describe: 'Linux: the kernel’s unpacked payload (an ELF file), entered directly',
     })
+    .option('bios', { type: 'string', describe: 'firmware: a ROM of 64 to 256 KiB; disk images default to SeaBIOS' })
+    .option('fw-cfg', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'a file for the firmware: name=NAME,file=PATH or name=NAME,string=TEXT',
+    })
+    .option('option-rom', { type: 'string', array: true, default: [], describe: 'an option ROM for the firmware' })
     .option('format', { type: 'string', choices: ['flat'], describe: 'load the image as a flat binary at 1 MiB' })
-    .option('drive', { type: 'string', array: true, default: [], describe: 'file=PATH[,if=virtio][,readonly=on|off]' })
-    .option('net', { type: 'string', array: true, default: [], describe: 'switch=ADDRESS[,model=virtio][,mac=MAC]' })
+    .option('drive', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'file=PATH[,if=virtio|ide][,readonly=on|off]',
+    })
+    .option('net', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'switch=ADDRESS[,model=virtio|ne2k|ne2k-isa][,mac=MAC][,romfile=FILE]',
+    })
     .option('clock', {
       type: 'string',
       choices: ['host', 'icount'],
@@ -87,23 +122,34 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
  * @throws ConfigError
  */
 export function planMachine(args: MachineArguments, scratch: string | null): MachinePlan {
-  const shipped = findShippedImage(args.image);
-  const imageBytes = readImage('IMAGE', shipped?.path ?? args.image);
-  const drives = planDrives(args, shipped, scratch);
-  const nics = planNics(args, shipped);
+  const shipped = args.image === undefined ? null : findShippedImage(args.image);
+  const start = planStart(args, shipped);
+  const firmware = start.kind === 'firmware' ? start : null;
+  const nics = planNics(args.net, shipped);
+  if (firmware === null) refuseFirmwareOptions(args, nics);
+  else refuseKernelOptions(args);
+  const drives = planDrives(args.drive, firmware?.disk ?? null, shipped, scratch);
+  const blobs = new BlobStore();
+  const files = firmware === null ? [] : planFiles(args.fwCfg, args.optionRom, nics);
   const config: MachineConfig = {
     memoryBytes: parseMemory('--memory', args.memory ?? shipped?.memory ?? '64M'),
-    drives: drives.map(({ path, readonly }) => ({ sectors: driveSectors(path), readonly })),
-    nics: nics.map(({ mac }) => ({ mac })),
+    drives: drives.map(({ path, kind, readonly }) => ({ kind, sectors: driveSectors(path), readonly })),
+    nics: nics.map(({ kind, mac }) => ({ kind, mac })),
+    firmware: firmware === null ? null : blobs.add(firmware.bios),
+    files: files.map(({ name, data }) => ({ name, ...blobs.add(data) })),
     bootUnixSeconds: args.rtc === undefined ? DEFAULT_BOOT_UNIX_SECONDS : parseCount('--rtc', args.rtc, 0, 2 ** 33),
     clock: args.clock === 'icount' ? 'icount' : 'host',
-    image: shipped?.name ?? args.image,
-    imageSha256: createHash('sha256').update(imageBytes).digest('hex'),
-    append: args.append ?? shipped?.append ?? '',
+    image: imageName(args),
+    // A disk changes while it is used: what a machine with firmware starts from is its ROM.
+    imageSha256: createHash('sha256')
+      .update(start.kind === 'image' ? start.bytes : start.bios)
+      .digest('hex'),
+    append: firmware === null ? (args.append ?? shipped?.append ?? '') : '',
   };
   return {
     config,
-    imageBytes,
+    blobs,
+    start,
     modules: args.module.map((text) => readModule(text)),
     initrd: readOptional('--initrd', args.initrd ?? shipped?.initrdPath),
     payload: readOptional('--payload', args.payload ?? shipped?.payloadPath),
@@ -115,87 +161,61 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
   };
 }
 
-/** Parse one --drive. @throws ConfigError */
-export function parseDrive(text: string): DriveOptions {
-  const given = parseKeyValues('--drive', text, {
-    file: null,
-    if: ['virtio'],
-    shared: ['on'],
-    readonly: ['on', 'off'],
-  });
-  if (given['file'] === undefined || given['file'] === '') throw new ConfigError('--drive', text, 'needs file=PATH');
-  return { path: given['file'], readonly: given['readonly'] === 'on' };
+/** What to call the machine: its image, or its firmware. */
+export function imageName({ image, bios }: Pick<MachineArguments, 'image' | 'bios'>): string {
+  return image ?? bios ?? 'machine';
 }
 
-/** Parse one --net; `index` decides the default MAC. @throws ConfigError */
-export function parseNet(text: string, index: number): NicOptions {
-  const given = parseKeyValues('--net', text, { switch: null, model: ['virtio'], mac: null });
-  const mac = given['mac']?.toLowerCase() ?? defaultMac(index);
-  if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) {
-    throw new ConfigError('--net', text, 'mac must be six hex bytes with an even first one, e.g. 52:54:00:12:34:56');
+/** What the machine starts from. @throws ConfigError */
+function planStart(args: MachineArguments, shipped: ShippedImage | null): MachineStart {
+  const path = shipped?.path ?? args.image;
+  if (path === undefined) {
+    if (args.bios === undefined) throw new ConfigError('IMAGE', '(none)', 'give an image, or a ROM with --bios FILE');
+    return { kind: 'firmware', bios: readBios(args.bios), biosPath: args.bios, disk: null };
   }
-  return { switch: given['switch'] ?? null, mac };
-}
-
-function defaultMac(index: number): string {
-  return `52:54:00:86:00:${(index + 1).toString(16).padStart(2, '0')}`;
-}
-
-function planDrives(args: MachineArguments, shipped: ShippedImage | null, scratch: string | null): DriveOptions[] {
-  if (args.drive.length > DRIVES_MAX) {
-    throw new ConfigError('--drive', `${args.drive.length} times`, `at most ${DRIVES_MAX} drives`);
+  const bytes = fileSize('IMAGE', path);
+  const head = readPart('IMAGE', path, 0, MEDIUM_HEAD_BYTES);
+  const tail = readPart('IMAGE', path, Math.max(0, bytes - MEDIUM_TAIL_BYTES), MEDIUM_TAIL_BYTES);
+  const medium = args.format === undefined ? recogniseMedium(head, tail, bytes) : 'kernel';
+  if (medium === 'bios' && (args.bios === undefined || args.bios === path)) {
+    return { kind: 'firmware', bios: readBios(path), biosPath: path, disk: null };
   }
-  if (args.drive.length > 0) return args.drive.map(parseDrive);
-  const bytes = shipped?.needs.diskBytes;
-  if (bytes === undefined) return [];
-  if (scratch === null) throw new ConfigError('--drive', '(none)', `${args.image} needs a disk: --drive file=PATH`);
-  const path = join(scratch, 'disk0.img');
-  const file = openSync(path, 'a+');
-  if (fstatSync(file).size < bytes) ftruncateSync(file, bytes);
-  closeSync(file);
-  return [{ path, readonly: false }];
-}
-
-function planNics(args: MachineArguments, shipped: ShippedImage | null): NicOptions[] {
-  if (args.net.length > NICS_MAX)
-    throw new ConfigError('--net', `${args.net.length} times`, `at most ${NICS_MAX} NICs`);
-  if (args.net.length > 0) return args.net.map(parseNet);
-  return shipped?.needs.nic === true ? [{ switch: null, mac: defaultMac(0) }] : [];
-}
-
-function driveSectors(path: string): number {
-  const bytes = fileSize('--drive', path);
-  if (bytes === 0 || bytes % 512 !== 0) {
-    throw new ConfigError('--drive', path, `must be a whole number of 512-byte sectors, not ${bytes} bytes`);
+  if (args.bios === undefined && medium !== 'disk') {
+    return { kind: 'image', bytes: readOptionFile('IMAGE', path, IMAGE_BYTES_MAX) };
   }
-  return bytes / 512;
+  if (medium === 'kernel')
+    throw new ConfigError('--bios', args.bios ?? '', `${args.image} is started without firmware`);
+  const biosPath = args.bios ?? defaultBios();
+  return { kind: 'firmware', bios: readBios(biosPath), biosPath, disk: { path, kind: 'ide', readonly: false } };
 }
 
-function fileSize(option: string, path: string): number {
-  try {
-    const status = statSync(path);
-    if (status.isFile()) return status.size;
-  } catch (error) {
-    throw new ConfigError(option, path, `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
-  }
-  throw new ConfigError(option, path, 'must be a regular file');
+/** Refuse what only firmware reads where there is none. @throws ConfigError */
+function refuseFirmwareOptions(args: MachineArguments, nics: readonly NicOptions[]): void {
+  const only = 'only firmware reads it: start a disk image, or give --bios FILE';
+  if (args.fwCfg[0] !== undefined) throw new ConfigError('--fw-cfg', args.fwCfg[0], only);
+  if (args.optionRom[0] !== undefined) throw new ConfigError('--option-rom', args.optionRom[0], only);
+  const rom = nics.find(({ romfile }) => romfile !== null)?.romfile;
+  if (rom !== undefined && rom !== null) throw new ConfigError('--net', `romfile=${rom}`, only);
 }
 
-function readImage(option: string, path: string): Uint8Array {
-  const bytes = fileSize(option, path);
-  if (bytes > IMAGE_BYTES_MAX) throw new ConfigError(option, path, `must be at most ${IMAGE_BYTES_MAX} bytes`);
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError(option, path, `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+/** Refuse what only a kernel has. @throws ConfigError */
+function refuseKernelOptions(args: MachineArguments): void {
+  const given = [
+    ['--append', args.append || undefined],
+    ['--initrd', args.initrd],
+    ['--payload', args.payload],
+    ['--module', args.module[0]],
+  ] as const;
+  for (const [option, value] of given) {
+    if (value !== undefined) throw new ConfigError(option, value, 'a machine with firmware has no place for it');
   }
 }
 
 function readOptional(option: string, path: string | undefined): Uint8Array | null {
-  return path === undefined ? null : readImage(option, path);
+  return path === undefined ? null : readOptionFile(option, path, IMAGE_BYTES_MAX);
 }
 
 function readModule(text: string): { bytes: Uint8Array; string: string } {
   const path = text.split(' ', 1)[0] ?? text;
-  return { bytes: readImage('--module', path), string: text };
+  return { bytes: readOptionFile('--module', path, IMAGE_BYTES_MAX), string: text };
 }

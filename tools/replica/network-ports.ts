@@ -3,7 +3,7 @@ import type { Input } from '../../hypervisor/ft/live-replica.js';
 import { macBytes } from '../../hypervisor/machine/machine-config.js';
 import { SwitchPort } from '../switch/switch-port.js';
 import type { NetworkPort } from './live-session-options.js';
-import type { NicOptions } from './machine-options.js';
+import type { NicOptions } from './net-options.js';
 
 export interface PortIdentity {
   /** Name of the pair: the switch keeps the newest epoch for each. */

@@ -2,6 +2,7 @@
 import type { Registers } from '../../emulator/vcpu.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
+import { placeFirmwareShadow } from '../../hypervisor/loader/firmware.js';
 import { loadImage } from '../../hypervisor/loader/image.js';
 import type { InitialCpuState } from '../../hypervisor/loader/initial-state.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
@@ -9,23 +10,30 @@ import type { MachinePlan } from './machine-options.js';
 
 /** @throws ConfigError when the image does not fit this machine or is damaged */
 export function powerOn(plan: MachinePlan): Machine {
-  const machine = new Machine(plan.config, initialRate(plan.config.clock), () => undefined);
+  const { config, start } = plan;
+  const machine = new Machine(config, initialRate(config.clock), () => undefined, plan.blobs);
+  const { ram } = machine.vcpu;
+  if (start.kind === 'firmware') {
+    placeFirmwareShadow(start.bios, ram);
+    return machine;
+  }
   const initial = loadImage(
     {
-      bytes: plan.imageBytes,
-      memoryBytes: plan.config.memoryBytes,
-      append: plan.config.append,
+      bytes: start.bytes,
+      memoryBytes: config.memoryBytes,
+      append: config.append,
       modules: plan.modules,
       initrd: plan.initrd,
       payload: plan.payload,
-      name: plan.config.image,
+      name: config.image,
+      pciInterrupts: machine.board.pciInterrupts(),
       ...(plan.format === 'flat' ? { format: 'flat' as const } : {}),
     },
-    machine.vcpu.ram,
+    ram,
   );
   machine.vcpu.setRegisters(registersOf(machine.registers(), initial));
   // No firmware runs on a kernel given directly, so what it would have assigned is assigned here.
-  machine.board.pci.assignResources();
+  machine.board.assignResources();
   return machine;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Edge: brings a joining backup to the live replica's state over the logging channel.
  *
- *   live  WELCOME, PAGES (all but zero pages), STATE ->        <- HELLO   backup
+ *   live  BLOB (firmware), WELCOME, PAGES (all but zero pages), STATE ->        <- HELLO   backup
  *
  * The guest stands still meanwhile. Zero pages are left out: the backup's RAM starts as zeros.
  */
@@ -30,6 +30,7 @@ export async function sendState(
   header: Uint8Array,
 ): Promise<Transfer> {
   const start = hostMs();
+  for (const data of machine.blobs.of(machine.config)) await send(connection, encodeMessage({ type: 'blob', data }));
   await send(connection, encodeMessage({ type: 'welcome', welcome, header }));
   let pagesSent = 0;
   let pages: Page[] = [];

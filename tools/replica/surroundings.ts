@@ -10,7 +10,7 @@ import { ConfigError } from '../../emulator/errors.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { DirectoryArbiter } from '../../hypervisor/ft/arbiter-directory.js';
 import { readKey } from '../../hypervisor/channel/key-file.js';
-import type { DriveOptions } from './machine-options.js';
+import type { DriveOptions } from './drive-options.js';
 import { ParentConsole, type ParentLink } from './parent-link.js';
 
 /** Open every drive. @throws ConfigError */

@@ -59,6 +59,7 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
     end: fc.record({ digest: fc.string({ maxLength: 64 }), icount: count }),
   }),
   fc.record({ type: fc.constant('bye' as const), reason: text }),
+  fc.record({ type: fc.constant('blob' as const), data: body }),
 );
 
 /** One message of each type with its bytes: what another build of the same protocol version sends. */
@@ -90,6 +91,7 @@ const GOLDEN: [Message, string][] = [
   [{ type: 'diverged', what: 'eip' }, `09${hex('eip')}`],
   [{ type: 'end', end: { digest: 'd', icount: 7 } }, `0a${hex('{"digest":"d","icount":7}')}`],
   [{ type: 'bye', reason: 'é' }, '0bc3a9'],
+  [{ type: 'blob', data: Uint8Array.of(0xee) }, '0cee'],
 ];
 
 function hex(text: string): string {
@@ -155,8 +157,8 @@ describe('every message', () => {
   });
 
   test('has its own type byte, all of them covered here', () => {
-    expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-    expect(CHANNEL_PROTOCOL).toBe(1);
+    expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(CHANNEL_PROTOCOL).toBe(2);
   });
 });
 
@@ -172,7 +174,7 @@ describe('damage', () => {
         }
         // Bodies that are opaque bytes or text to the end, checked by their own codecs, and an empty list of pages.
         expect(result.type).toBe(message.type);
-        expect(['welcome', 'pages', 'state', 'log', 'diverged', 'bye']).toContain(result.type);
+        expect(['welcome', 'pages', 'state', 'log', 'diverged', 'bye', 'blob']).toContain(result.type);
         if (result.type === 'pages') expect(result.pages).toEqual([]);
       }
     }
@@ -200,7 +202,7 @@ describe('damage', () => {
 
   test('an unknown type, or none, is refused', () => {
     expect(tryDecode(new Uint8Array(0))).toMatchObject({ code: 'bad-type' });
-    for (const type of [0, 12, 13, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
+    for (const type of [0, 13, 14, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
   });
 });
 

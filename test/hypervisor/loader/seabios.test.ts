@@ -1,7 +1,7 @@
 /**
  * Goal: SeaBIOS as Debian ships it (128 and 256 KiB) runs unchanged: it finds the chips, boots from the IDE disk, and
  * its services work for a boot sector.
- * Method: a private board of the product's chips; a hand-made boot sector that asks INT 10h, 12h, 13h, 15h, 16h and 1Ah
+ * Method: the machine of the product without replicas; a hand-made boot sector that asks INT 10h, 12h, 13h, 15h, 16h and 1Ah
  * and leaves the answers in RAM; the same with single-stepped slices; a VGA BIOS as a fw_cfg file.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -65,7 +65,7 @@ function bootDisk(): Uint8Array {
 const SERIAL_CONSOLE = { name: 'etc/sercon-port', data: Uint8Array.of(0xf8, 0x03, 0, 0, 0, 0, 0, 0) };
 
 function answers(machine: FirmwareMachine): number[] {
-  return Array.from({ length: 15 }, (_, n) => machine.vcpu.ram.readU16(ANSWERS + 2 * n)!);
+  return Array.from({ length: 15 }, (_, n) => machine.machine.vcpu.ram.readU16(ANSWERS + 2 * n)!);
 }
 
 // In CI the package is there: a missing file then fails the tests instead of leaving them out.
@@ -95,21 +95,23 @@ function firmwareTests(): void {
     expect(Buffer.from(disk.subarray(2 * SECTOR_BYTES, 2 * SECTOR_BYTES + 13)).toString()).toBe('second sector');
     expect(machine.console).toContain('Booting from Hard Disk...');
     expect(machine.console).toContain('boot\r\n');
-    expect(machine.debug.text()).toContain('PCI: init bdf=00:01.1 id=8086:7010');
-    machine.vcpu.dispose();
+    expect(machine.machine.board.debugConsole.text()).toContain('PCI: init bdf=00:01.1 id=8086:7010');
+    machine.machine.vcpu.dispose();
   });
 
   test('slices and flushes of translated code change nothing of a boot', () => {
     const runs = [Infinity, 100_003].map((every) => {
       const machine = new FirmwareMachine(firmware('bios-256k.bin'), bootDisk(), [SERIAL_CONSOLE]);
       for (let at = every; machine.run(Math.min(at, INSTRUCTIONS_MAX)) === null && at < INSTRUCTIONS_MAX; at += every) {
-        machine.vcpu.flushTlb();
-        machine.vcpu.flushTranslations();
+        machine.machine.vcpu.flushTlb();
+        machine.machine.vcpu.flushTranslations();
       }
-      const { icount } = machine.vcpu;
-      const digest = Buffer.concat([machine.vcpu.saveState(), machine.vcpu.ramDigest()]).toString('hex');
+      const { icount } = machine.machine;
+      const digest = Buffer.concat([machine.machine.vcpu.saveState(), machine.machine.vcpu.ramDigest()]).toString(
+        'hex',
+      );
       const { console: sent, end } = machine;
-      machine.vcpu.dispose();
+      machine.machine.vcpu.dispose();
       return { icount, digest, sent, end };
     });
     expect(runs[1]).toEqual(runs[0]);
@@ -120,9 +122,9 @@ function firmwareTests(): void {
     const rom = { name: 'vgaroms/vgabios.bin', data: firmware('vgabios-isavga.bin') };
     const machine = new FirmwareMachine(firmware('bios.bin'), bootDisk(), [rom]);
     expect(machine.run(INSTRUCTIONS_MAX)).toBe(42);
-    const screen = machine.vga.text().map((line) => line.trimEnd());
+    const screen = machine.machine.board.vga.text().map((line) => line.trimEnd());
     expect(screen).toContain('Booting from Hard Disk...');
     expect(screen).toContain('boot');
-    machine.vcpu.dispose();
+    machine.machine.vcpu.dispose();
   });
 }

@@ -17,12 +17,14 @@ import {
 } from '../../../hypervisor/machine/machine-config.js';
 
 const MIB = 1024 ** 2;
-const drive = { sectors: 2048, readonly: false };
-const nic = { mac: '52:54:00:86:00:01' };
+const drive = { kind: 'virtio' as const, sectors: 2048, readonly: false };
+const nic = { kind: 'virtio' as const, mac: '52:54:00:86:00:01' };
 const config: MachineConfig = {
   memoryBytes: 64 * MIB,
   drives: [drive],
   nics: [nic],
+  firmware: null,
+  files: [],
   bootUnixSeconds: 1767225600,
   clock: 'host',
   image: 'hello',
@@ -103,7 +105,7 @@ describe('machineConfigSchema', () => {
     expect(accepts({ memoryBytes: MEMORY_BYTES_MAX })).toBe(true);
     expect(accepts({ drives: Array(DRIVES_MAX).fill(drive) })).toBe(true);
     expect(accepts({ nics: Array(NICS_MAX).fill(nic) })).toBe(true);
-    expect(accepts({ drives: [{ sectors: 1, readonly: true }] })).toBe(true);
+    expect(accepts({ drives: [{ kind: 'ide', sectors: 1, readonly: true }] })).toBe(true);
   });
 
   test.each([

@@ -1,0 +1,78 @@
+/** `--drive`: the disks of a machine. */
+import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../emulator/errors.js';
+import { IDE_DRIVES_MAX, type DriveKind } from '../../devices/pc-cards.js';
+import { DRIVES_MAX } from '../../hypervisor/machine/machine-config.js';
+import type { ShippedImage } from '../images/manifest.js';
+import { parseKeyValues } from '../key-values.js';
+import { fileSize } from './option-files.js';
+
+const SECTOR_BYTES = 512;
+
+export interface DriveOptions {
+  readonly path: string;
+  readonly kind: DriveKind;
+  readonly readonly: boolean;
+}
+
+/** Parse one --drive. @throws ConfigError */
+export function parseDrive(text: string): DriveOptions {
+  const given = parseKeyValues('--drive', text, {
+    file: null,
+    if: ['virtio', 'ide'],
+    shared: ['on'],
+    readonly: ['on', 'off'],
+  });
+  if (given['file'] === undefined || given['file'] === '') throw new ConfigError('--drive', text, 'needs file=PATH');
+  return {
+    path: given['file'],
+    kind: given['if'] === 'ide' ? 'ide' : 'virtio',
+    readonly: given['readonly'] === 'on',
+  };
+}
+
+/** The text that parseDrive() reads. */
+export function formatDrive({ path, kind, readonly }: DriveOptions): string {
+  return `file=${path},if=${kind},readonly=${readonly ? 'on' : 'off'}`;
+}
+
+/**
+ * The drives of a machine: the disk image that it starts from, then those of --drive, or the one that a shipped guest
+ * needs, made in `scratch`; null: refuse instead.
+ * @throws ConfigError
+ */
+export function planDrives(
+  texts: readonly string[],
+  bootDisk: DriveOptions | null,
+  shipped: ShippedImage | null,
+  scratch: string | null,
+): DriveOptions[] {
+  const given = texts.map(parseDrive);
+  const drives = bootDisk === null ? given : [bootDisk, ...given];
+  if (drives.length > DRIVES_MAX) throw new ConfigError('--drive', `${drives.length} times`, `at most ${DRIVES_MAX}`);
+  if (drives.filter(({ kind }) => kind === 'ide').length > IDE_DRIVES_MAX) {
+    throw new ConfigError('--drive', 'if=ide', `at most ${IDE_DRIVES_MAX}, with the image that is started from`);
+  }
+  const bytes = shipped?.needs.diskBytes;
+  if (drives.length > 0 || bytes === undefined) return drives;
+  if (scratch === null) throw new ConfigError('--drive', '(none)', `${shipped?.name} needs a disk: --drive file=PATH`);
+  const path = join(scratch, 'disk0.img');
+  const file = openSync(path, 'a+');
+  if (fstatSync(file).size < bytes) ftruncateSync(file, bytes);
+  closeSync(file);
+  return [{ path, kind: 'virtio', readonly: false }];
+}
+
+/** Size of a drive's file in sectors. @throws ConfigError */
+export function driveSectors(path: string): number {
+  const bytes = fileSize('--drive', path);
+  if (bytes === 0 || bytes % SECTOR_BYTES !== 0) {
+    throw new ConfigError(
+      '--drive',
+      path,
+      `must be a whole number of 512-byte sectors, not ${bytes} bytes (truncate -s %512 FILE makes it so)`,
+    );
+  }
+  return bytes / SECTOR_BYTES;
+}
