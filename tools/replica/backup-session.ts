@@ -96,8 +96,6 @@ export class BackupSession {
     });
   }
 
-  // --- messages ---
-
   #receive(bytes: Uint8Array): void {
     const message = decodeMessage(bytes);
     this.#heard();
@@ -136,9 +134,9 @@ export class BackupSession {
   }
 
   #welcome(message: Extract<Message, { type: 'welcome' }>): void {
-    const welcome = this.#joiner.welcome(message);
-    this.#epoch = welcome.epoch;
-    this.#options.onEvent({ kind: 'joined', primaryId: welcome.primaryId });
+    const { epoch, primaryId } = this.#joiner.welcome(message);
+    this.#epoch = epoch;
+    this.#options.onEvent({ kind: 'joined', primaryId });
   }
 
   #stateComplete(message: Extract<Message, { type: 'state' }>): void {
