@@ -21,7 +21,7 @@ interface Guest {
   readonly file: string;
   readonly format: string;
   readonly append: string;
-  readonly needs: { readonly diskBytes?: number; readonly nic?: boolean };
+  readonly needs: { readonly diskBytes?: number; readonly driveKind?: string; readonly nic?: boolean };
   readonly expectedOutput: readonly string[];
   readonly exitCode?: number;
   readonly endless: boolean;
@@ -33,6 +33,7 @@ const installed = spawnSync(QEMU, ['--version']).status === 0;
 /** Arguments that make a run of seconds one of a moment; the other guests keep their defaults. */
 const SHORTER: Readonly<Record<string, { append: string; expected: RegExp }>> = {
   timer: { append: 'ticks=100', expected: /^timer: ok, \d+ ticks, \d+ primes, largest \d+$/m },
+  'bench-ide': { append: 'n=2', expected: /^bench-ide: n=2 words 65536 checksum [0-9a-f]{8}$/m },
   'bench-mem': { append: 'n=2', expected: /^bench-mem: n=2 checksum df4f483d$/m },
   'bench-timer': { append: 'n=2000000', expected: /^bench-timer: n=2000000 checksum [0-9a-f]{8} hz=1000 ticks=\d+$/m },
   idle: { append: 'ticks=20', expected: /^idle: ok, 20 ticks$/m },
@@ -54,7 +55,8 @@ function run(guest: Guest, append: string, legacyOnly: boolean): { console: stri
       const disk = join(folder, 'disk.img');
       writeFileSync(disk, '');
       truncateSync(disk, DISK_BYTES);
-      args.push('-drive', `file=${disk},if=none,format=raw,id=d`, '-device', `virtio-blk-pci,drive=d${suffix}`);
+      const device = guest.needs.driveKind === 'ide' ? 'ide-hd,drive=d,bus=ide.0' : `virtio-blk-pci,drive=d${suffix}`;
+      args.push('-drive', `file=${disk},if=none,format=raw,id=d`, '-device', device);
     }
     if (guest.needs.nic === true) args.push('-netdev', 'user,id=n', '-device', `virtio-net-pci,netdev=n${suffix}`);
     const result = spawnSync(QEMU, args, { encoding: 'utf8', timeout: 60_000 });
@@ -72,7 +74,8 @@ if (!installed && process.env['CI'] === undefined) {
   const stopping = guests.filter(({ name, endless }) => !NOT_FOR_QEMU.has(name) && (!endless || name in SHORTER));
   describe.each(stopping.map((guest) => [guest.name, guest] as const))(`%s under ${QEMU}`, (name, guest) => {
     const shorter = SHORTER[name];
-    const variants = Object.keys(guest.needs).some((need) => need !== 'memory') ? [false, true] : [false];
+    const virtio = guest.needs.nic === true || (guest.needs.diskBytes !== undefined && guest.needs.driveKind !== 'ide');
+    const variants = virtio ? [false, true] : [false];
     test.each(variants)(
       'ends as the manifest says (legacy virtio only: %s)',
       (legacyOnly) => {

@@ -4,21 +4,15 @@
  * Each round runs every configuration once, one after the other; the figures shown are medians over the rounds, and
  * ratios are taken within a round before the median, so that a machine that slows down slows both sides.
  *
- *   node build/js/tools/bench/bench.js [--rounds N] [--json] [--quick]
+ *   node build/js/tools/bench/bench.js [--rounds N] [--only PATTERN] [--json] [--quick]
  */
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { projectRoot } from '../images/manifest.js';
-import { qemuModes, run, runFt86, runQemu, withScratch, type Figures } from './measure.js';
-
-interface Configuration {
-  readonly name: string;
-  /** The configuration whose speed is 1 in this row's ratio. */
-  readonly base: string;
-  readonly measure: () => Figures;
-}
+import { ideConfigurations, linuxConfigurations } from './guests.js';
+import { qemuModes, run, runFt86, runQemu, speedOf, withScratch, type Configuration, type Figures } from './measure.js';
 
 interface Row extends Figures {
   readonly name: string;
@@ -48,6 +42,8 @@ function configurations(size: 'quick' | 'full'): Configuration[] {
       measure: () => boot(['bench-timer', '--until', until, '--serial', 'none']),
     },
     { name: 'pair bench-timer', base: 'boot bench-timer', measure: () => pair(['bench-timer', '--until', until]) },
+    ...ideConfigurations(size),
+    ...linuxConfigurations(),
     ...qemuModes().map((mode) => ({
       name: `${mode.name} bench-cpu`,
       base: 'boot bench-cpu',
@@ -76,8 +72,9 @@ function pair(args: readonly string[]): Figures {
   const result = runFt86(['pair', ...args]);
   const primary = result['primary'] as { mips: number; seconds: number; residentBytes: number };
   const backup = result['backup'] as { lagMsP99: number };
-  const log = result['log'] as { bytesPerInterrupt: number };
-  return { ...primary, lagMsP99: backup.lagMsP99, bytesPerInterrupt: log.bytesPerInterrupt };
+  const { bytesPerInterrupt } = result['log'] as { bytesPerInterrupt: number };
+  const { mips, seconds, residentBytes } = primary;
+  return { mips, seconds, residentBytes, lagMsP99: backup.lagMsP99, bytesPerInterrupt };
 }
 
 /** QEMU's own start-up is taken off by running the loop once for nothing. */
@@ -109,12 +106,15 @@ function bench(list: readonly Configuration[], rounds: number): Row[] {
       const values = own.map((figures) => figures[key]).filter((value) => value !== undefined);
       return values.length === 0 ? {} : { [key]: median(values) };
     };
-    const ratio = median(own.map((figures, i) => (figures.mips ?? NaN) / (bases[i]?.mips ?? NaN)));
+    const ratio = median(own.map((figures, i) => speedOf(figures) / speedOf(bases[i] ?? {})));
     return {
       name,
       base,
       ratio,
       ...field('mips'),
+      ...field('seconds'),
+      ...field('megawords'),
+      ...field('logBytes'),
       ...field('residentBytes'),
       ...field('bytesPerInterrupt'),
       ...field('lagMsP99'),
@@ -124,7 +124,7 @@ function bench(list: readonly Configuration[], rounds: number): Row[] {
 
 function render(rows: readonly Row[]): string {
   const table = new Table({
-    head: ['configuration', 'MIPS', 'speed', 'of', 'resident MB', 'log bytes/interrupt', 'lag p99 ms'],
+    head: ['configuration', 'MIPS', 'seconds', 'speed', 'of', 'MB', 'log bytes/interrupt', 'log KB', 'lag p99 ms'],
     style: { head: [], border: [] },
   });
   for (const row of rows) {
@@ -132,11 +132,13 @@ function render(rows: readonly Row[]): string {
     const bytes = row.bytesPerInterrupt?.toFixed(2) ?? '';
     table.push([
       row.name,
-      row.mips?.toFixed(0) ?? '',
+      row.mips?.toFixed(0) ?? (row.megawords === undefined ? '' : `${row.megawords.toFixed(1)} Mwords/s`),
+      row.seconds?.toFixed(2) ?? '',
       row.ratio.toFixed(2),
       row.base,
       memory,
       bytes,
+      row.logBytes === undefined ? '' : (row.logBytes / 1e3).toFixed(0),
       row.lagMsP99?.toFixed(1) ?? '',
     ]);
   }
@@ -145,6 +147,7 @@ function render(rows: readonly Row[]): string {
 
 const args = await yargs(hideBin(process.argv))
   .option('rounds', { type: 'number', default: 3, describe: 'rounds; figures are medians over them' })
+  .option('only', { type: 'string', default: '', describe: 'rows whose name matches this regular expression' })
   .option('quick', {
     type: 'boolean',
     default: false,
@@ -153,7 +156,11 @@ const args = await yargs(hideBin(process.argv))
   .option('json', { type: 'boolean', default: false, describe: 'print one JSON object on stdout' })
   .strict()
   .parseAsync();
-const rows = bench(configurations(args.quick ? 'quick' : 'full'), args.rounds);
+const all = configurations(args.quick ? 'quick' : 'full');
+const wanted = all.filter(({ name }) => new RegExp(args.only).test(name));
+// A ratio needs its base.
+const chosen = all.filter(({ name }) => wanted.some((row) => row.name === name || row.base === name));
+const rows = bench(chosen, args.rounds);
 if (args.json)
   process.stdout.write(
     `${JSON.stringify({ version: 1, machine: process.arch, rounds: args.rounds, rows }, null, 2)}\n`,

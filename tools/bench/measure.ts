@@ -14,6 +14,22 @@ export interface Figures {
   readonly residentBytes?: number;
   readonly bytesPerInterrupt?: number;
   readonly lagMsP99?: number;
+  /** Millions of words a second through the IDE data port. */
+  readonly megawords?: number;
+  readonly logBytes?: number;
+}
+
+/** One row of the benchmark. */
+export interface Configuration {
+  readonly name: string;
+  /** The configuration whose speed is 1 in this row's ratio. */
+  readonly base: string;
+  readonly measure: () => Figures;
+}
+
+/** What a row is compared by: work in a unit of time, whichever work it was. */
+export function speedOf({ mips, megawords, seconds }: Figures): number {
+  return mips ?? megawords ?? 1 / (seconds ?? NaN);
 }
 
 /** Run `ft86 ARGS --json`. @throws ReplicaError when it fails */
@@ -52,12 +68,17 @@ export function qemuModes(): readonly { readonly name: string; readonly args: (s
 }
 
 /** Run a shipped guest under QEMU: seconds of the whole process. */
-export function runQemu(guest: string, append: string, mode: readonly string[]): Figures {
+export function runQemu(
+  guest: string,
+  append: string,
+  mode: readonly string[],
+  devices: readonly string[] = [],
+): Figures {
   const fixed =
     '-nodefaults -no-user-config -display none -machine pc -accel tcg -m 64 -net none -no-reboot -serial stdio';
   const exit = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'];
   const kernel = ['-kernel', join(projectRoot(), 'build/images', `${guest}.elf`), '-append', append];
-  const { seconds, status, stderr } = run(QEMU, [...fixed.split(' '), ...exit, ...mode, ...kernel]);
+  const { seconds, status, stderr } = run(QEMU, [...fixed.split(' '), ...exit, ...mode, ...devices, ...kernel]);
   if (status !== 1) throw new ReplicaError(`QEMU ended with status ${status}: ${stderr.slice(-400)}`);
   return { seconds };
 }

@@ -15,8 +15,13 @@ const guestSchema = z.object({
   purpose: z.string(),
   shows: z.string().optional(),
   needs: z
-    .object({ diskBytes: z.number().optional(), nic: z.boolean().optional(), memory: z.string().optional() })
-    .default({}),
+    .object({
+      diskBytes: z.number().optional(),
+      driveKind: z.enum(['virtio', 'ide']).default('virtio'),
+      nic: z.boolean().optional(),
+      memory: z.string().optional(),
+    })
+    .prefault({}),
   append: z.string().optional(),
   load: z.string().optional(),
   expectedOutput: z.array(z.string()).optional(),

@@ -55,13 +55,13 @@ export function planDrives(
     throw new ConfigError('--drive', 'if=ide', `at most ${IDE_DRIVES_MAX}, with the image that is started from`);
   }
   const bytes = shipped?.needs.diskBytes;
-  if (drives.length > 0 || bytes === undefined) return drives;
-  if (scratch === null) throw new ConfigError('--drive', '(none)', `${shipped?.name} needs a disk: --drive file=PATH`);
+  if (drives.length > 0 || shipped === null || bytes === undefined) return drives;
+  if (scratch === null) throw new ConfigError('--drive', '(none)', `${shipped.name} needs a disk: --drive file=PATH`);
   const path = join(scratch, 'disk0.img');
   const file = openSync(path, 'a+');
   if (fstatSync(file).size < bytes) ftruncateSync(file, bytes);
   closeSync(file);
-  return [{ path, kind: 'virtio', readonly: false }];
+  return [{ path, kind: shipped.needs.driveKind, readonly: false }];
 }
 
 /** Size of a drive's file in sectors. @throws ConfigError */
