@@ -19,6 +19,7 @@ import { encodeState } from '../state-codec.js';
 import { BlobStore } from './blob-store.js';
 import { GuestClock } from './guest-clock.js';
 import { macBytes, type MachineConfig } from './machine-config.js';
+import type { RunCutter } from './run-cutter.js';
 
 /** Receives what the guest sends out. `at`: the icount from which the output has happened. */
 export type OutputSink = (output: Output, at: number) => void;
@@ -63,6 +64,7 @@ export class Machine implements Environment {
   #stop: StopRequest | null = null;
   #deadlineNs: number | null = null;
   #deadlineIcount = Infinity;
+  #cutter: RunCutter | null = null;
 
   /** @throws ConfigError when `blobs` lacks something that the configuration names */
   constructor(config: MachineConfig, rate: number, sink: OutputSink, blobs = new BlobStore()) {
@@ -123,6 +125,11 @@ export class Machine implements Environment {
     this.#sink = sink;
   }
 
+  /** For tests: let `cutter` say where runs are cut. */
+  setCutter(cutter: RunCutter): void {
+    this.#cutter = cutter;
+  }
+
   /** Execute until icount reaches `limit` or something needs the monitor. Deterministic. */
   run(limit: number): MachineExit {
     this.#fireDeadlines();
@@ -135,7 +142,8 @@ export class Machine implements Environment {
       if (this.#irqPending && this.vcpu.irqWindow) return 'irq-window';
       if (this.vcpu.halted) return 'halted';
       if (this.vcpu.icount >= limit) return 'limit';
-      this.#runVcpu(Math.min(limit, this.#deadlineIcount));
+      this.#runVcpu(Math.min(limit, this.#deadlineIcount, this.#cutter?.limit(this.vcpu.icount) ?? Infinity));
+      this.#cutter?.between(this.vcpu);
       this.#fireDeadlines();
     }
   }

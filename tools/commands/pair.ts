@@ -110,10 +110,13 @@ function machineArguments(args: PairArguments, plan: MachinePlan): string[] {
   const { start } = plan;
   // The disk that the image is goes with the other drives.
   const medium = start.kind === 'firmware' ? ['--bios', start.biosPath] : [imageName(args)];
+  const stress = plan.stress === null ? [] : ['--stress', String(plan.stress)];
+  if (start.kind === 'snapshot') return [...medium, ...stress];
   return [
     ...medium,
     ...['--memory', String(plan.config.memoryBytes), '--append', plan.config.append],
     ...['--clock', plan.config.clock, '--rtc', String(plan.config.bootUnixSeconds)],
+    ...stress,
     ...args.fwCfg.flatMap((file) => ['--fw-cfg', file]),
     ...args.optionRom.flatMap((file) => ['--option-rom', file]),
     ...args.module.flatMap((module) => ['--module', module]),

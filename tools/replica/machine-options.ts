@@ -10,10 +10,11 @@ import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { findShippedImage, type ShippedImage } from '../images/manifest.js';
 import { parseCount } from '../key-values.js';
-import { driveSectors, planDrives, type DriveOptions } from './drive-options.js';
+import { driveSectors, parseDrive, planDrives, type DriveOptions } from './drive-options.js';
 import { defaultBios, planFiles, readBios } from './firmware-options.js';
-import { planNics, type NicOptions } from './net-options.js';
+import { parseNet, planNics, unpluggedNic, type NicOptions } from './net-options.js';
 import { fileSize, readOptionFile, readPart } from './option-files.js';
+import { snapshotConfig } from './restore-snapshot.js';
 
 /** Largest image or module file read. */
 const IMAGE_BYTES_MAX = 1024 ** 3;
@@ -37,9 +38,10 @@ export interface MachineArguments {
   readonly clock: string;
   readonly rtc: string | undefined;
   readonly until: string | undefined;
+  readonly stress?: string | undefined;
 }
 
-/** An image that the loader places in RAM, or firmware and the disk that it is to start from. */
+/** An image that the loader places in RAM, firmware and the disk that it is to start from, or a saved machine. */
 export type MachineStart =
   | { readonly kind: 'image'; readonly bytes: Uint8Array }
   | {
@@ -47,7 +49,8 @@ export type MachineStart =
       readonly bios: Uint8Array;
       readonly biosPath: string;
       readonly disk: DriveOptions | null;
-    };
+    }
+  | { readonly kind: 'snapshot'; readonly path: string };
 
 /** Everything needed to power a machine on. */
 export interface MachinePlan {
@@ -64,6 +67,8 @@ export interface MachinePlan {
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
   readonly until: number;
+  /** For tests: seed of where runs are cut, or null. */
+  readonly stress: number | null;
 }
 
 /** Declare the image on a command. */
@@ -113,7 +118,8 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       describe: 'what guest time follows',
     })
     .option('rtc', { type: 'string', describe: 'guest wall-clock time at power-on, seconds since 1970' })
-    .option('until', { type: 'string', describe: 'stop at this instruction count' });
+    .option('until', { type: 'string', describe: 'stop at this instruction count' })
+    .option('stress', { type: 'string', hidden: true });
 }
 
 /**
@@ -124,6 +130,7 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
 export function planMachine(args: MachineArguments, scratch: string | null): MachinePlan {
   const shipped = args.image === undefined ? null : findShippedImage(args.image);
   const start = planStart(args, shipped);
+  if (start.kind === 'snapshot') return planRestored(args, start.path);
   const firmware = start.kind === 'firmware' ? start : null;
   const nics = planNics(args.net, shipped);
   if (firmware === null) refuseFirmwareOptions(args, nics);
@@ -157,8 +164,61 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
     shipped,
     drives,
     nics,
-    until: args.until === undefined ? Infinity : parseCount('--until', args.until, 1, Number.MAX_SAFE_INTEGER),
+    until: untilOf(args),
+    stress: stressOf(args),
   };
+}
+
+/** A machine that goes on from a snapshot is what it was; only its connections are given anew. */
+function planRestored(args: MachineArguments, path: string): MachinePlan {
+  const config = snapshotConfig(path);
+  for (const option of ['memory', 'append', 'initrd', 'payload', 'format', 'bios', 'rtc'] as const) {
+    if (args[option] !== undefined) {
+      throw new ConfigError(`--${option}`, args[option], 'a machine from a snapshot has what it had');
+    }
+  }
+  const drives = args.drive.map(parseDrive);
+  const nics =
+    args.net.length === 0 ? config.nics.map(({ kind, mac }) => unpluggedNic(kind, mac)) : args.net.map(parseNet);
+  const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+  if (
+    !same(
+      drives.map(({ kind }) => kind),
+      config.drives.map(({ kind }) => kind),
+    )
+  ) {
+    const had = config.drives.map(({ kind }) => `if=${kind}`).join(', ') || 'none';
+    throw new ConfigError(
+      '--drive',
+      args.drive.join(' ') || '(none)',
+      `the machine in the snapshot has drives: ${had}`,
+    );
+  }
+  if (
+    !same(
+      nics.map(({ kind, mac }) => ({ kind, mac })),
+      config.nics,
+    )
+  ) {
+    const had = config.nics.map(({ kind, mac }) => `model=${kind},mac=${mac}`).join(' ') || 'none';
+    throw new ConfigError('--net', args.net.join(' '), `the machine in the snapshot has NICs: ${had}`);
+  }
+  return {
+    config,
+    blobs: new BlobStore(),
+    start: { kind: 'snapshot', path },
+    ...{ modules: [], initrd: null, payload: null, format: undefined, shipped: null },
+    ...{ drives, nics },
+    ...{ until: untilOf(args), stress: stressOf(args) },
+  };
+}
+
+function untilOf({ until }: MachineArguments): number {
+  return until === undefined ? Infinity : parseCount('--until', until, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function stressOf({ stress }: MachineArguments): number | null {
+  return stress === undefined ? null : parseCount('--stress', stress, 0, 0xffffffff);
 }
 
 /** What to call the machine: its image, or its firmware. */
@@ -180,6 +240,7 @@ function planStart(args: MachineArguments, shipped: ShippedImage | null): Machin
   if (medium === 'bios' && (args.bios === undefined || args.bios === path)) {
     return { kind: 'firmware', bios: readBios(path), biosPath: path, disk: null };
   }
+  if (medium === 'snapshot') return { kind: 'snapshot', path };
   if (args.bios === undefined && medium !== 'disk') {
     return { kind: 'image', bytes: readOptionFile('IMAGE', path, IMAGE_BYTES_MAX) };
   }

@@ -44,7 +44,12 @@ export function planNics(texts: readonly string[], shipped: ShippedImage | null)
     throw new ConfigError('--net', 'model=ne2k-isa', 'once at most: both would be at port 0x300');
   }
   if (nics.length > 0 || shipped?.needs.nic !== true) return nics;
-  return [{ switch: null, kind: 'virtio', mac: defaultMac(0), romfile: null }];
+  return [unpluggedNic('virtio', defaultMac(0))];
+}
+
+/** A NIC whose cable ends nowhere. */
+export function unpluggedNic(kind: NicKind, mac: string): NicOptions {
+  return { switch: null, kind, mac, romfile: null };
 }
 
 function defaultMac(index: number): string {

@@ -6,11 +6,20 @@ import { placeFirmwareShadow } from '../../hypervisor/loader/firmware.js';
 import { loadImage } from '../../hypervisor/loader/image.js';
 import type { InitialCpuState } from '../../hypervisor/loader/initial-state.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
-import type { MachinePlan } from './machine-options.js';
+import { RunCutter } from '../../hypervisor/machine/run-cutter.js';
+import type { MachinePlan, MachineStart } from './machine-options.js';
+import { restoreSnapshot } from './restore-snapshot.js';
 
-/** @throws ConfigError when the image does not fit this machine or is damaged */
+/** @throws ConfigError when the image does not fit this machine or is damaged, DecodeError when a snapshot is */
 export function powerOn(plan: MachinePlan): Machine {
-  const { config, start } = plan;
+  const machine =
+    plan.start.kind === 'snapshot' ? restoreSnapshot(plan.start.path) : firstInstruction(plan, plan.start);
+  if (plan.stress !== null) machine.setCutter(new RunCutter(plan.stress));
+  return machine;
+}
+
+function firstInstruction(plan: MachinePlan, start: Exclude<MachineStart, { kind: 'snapshot' }>): Machine {
+  const { config } = plan;
   const machine = new Machine(config, initialRate(config.clock), () => undefined, plan.blobs);
   const { ram } = machine.vcpu;
   if (start.kind === 'firmware') {

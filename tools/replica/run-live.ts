@@ -10,6 +10,7 @@ import { listen, type FrameConnection, type Listener } from '../../hypervisor/ch
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Input } from '../../hypervisor/ft/live-replica.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
 import { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
@@ -65,7 +66,9 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const machine = powerOn(options.plan);
   const disks = await openDisks(options.plan.drives);
   const recorder =
-    options.record === undefined ? null : new LogFileWriter(options.record, logHeader(machine.config, 0, 0));
+    options.record === undefined
+      ? null
+      : new LogFileWriter(options.record, logHeader(machine.config, 0, machine.icount));
   const sink = openConsole(options.serial, options.quiet, true, options.parent);
   const console = options.typist === null ? sink : new TappedConsole(sink, options.typist);
   const epoch = options.replication === null ? 1 : await claimFirstEpoch(options, replicaId);
@@ -88,11 +91,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     onSnapshot: (name) => {
       snapshots.reached(name, machine, 'primary');
     },
-    onEvent: (event) => {
-      if (event.kind === 'diverged')
-        takeSnapshot(machine, 'primary', join(options.runDirectory, 'diverged-primary.ftsnap'));
-      options.onEvent(event);
-    },
+    onEvent: eventSink(options, machine),
     ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'primary', live: session, backup: null };
@@ -117,6 +116,8 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     options.parent?.send({ type: 'started' });
     options.typist?.start(keyboardOf(session));
     ran = true;
+    // A machine from a snapshot may wait for its disks.
+    session.live.reissueDiskRequests();
     await session.start();
     if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
     recorder?.close();
@@ -139,6 +140,16 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     await console.close();
     machine.dispose();
   }
+}
+
+/** Tells the command, after saving what a divergence has left. */
+function eventSink(options: LiveRunOptions, machine: Machine): (event: SessionEvent) => void {
+  return (event) => {
+    if (event.kind === 'diverged') {
+      takeSnapshot(machine, 'primary', join(options.runDirectory, 'diverged-primary.ftsnap'));
+    }
+    options.onEvent(event);
+  };
 }
 
 async function claimFirstEpoch(options: LiveRunOptions, replicaId: string): Promise<number> {

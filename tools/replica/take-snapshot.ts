@@ -7,7 +7,7 @@ import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
 /** @param role what the replica is, e.g. `primary` @throws ConfigError when the path cannot be written */
 export function takeSnapshot(machine: Machine, role: string, path: string): void {
   const { cpu, devices } = machine.save();
-  const { image, drives, nics, ...rest } = machine.config;
+  const { image, drives, nics, files, ...rest } = machine.config;
   writeSnapshot(
     path,
     {
@@ -20,13 +20,14 @@ export function takeSnapshot(machine: Machine, role: string, path: string): void
           ...rest,
           drives: drives.map((drive) => ({ ...drive })),
           nics: nics.map((nic) => ({ ...nic })),
+          files: files.map((file) => ({ ...file })),
         },
         digest: machine.digest(),
         role,
       },
       registers: flatRegisters(machine.registers()),
       cpuState: cpu,
-      devices: { ...devices, clock: machine.clock.save() },
+      devices: { ...devices, clock: machine.clock.save(), blobs: machine.blobs.of(machine.config) },
     },
     machine.vcpu.ram.view,
   );

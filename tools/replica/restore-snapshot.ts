@@ -1,0 +1,54 @@
+/** A machine as a snapshot file has it: the other half of take-snapshot.ts. */
+import { ConfigError, DecodeError } from '../../emulator/errors.js';
+import { initialRate } from '../../hypervisor/ft/clock-policy.js';
+import { BlobStore } from '../../hypervisor/machine/blob-store.js';
+import { machineConfigSchema, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import { Machine } from '../../hypervisor/machine/machine.js';
+import { PAGE_BYTES } from '../../hypervisor/snapshot/snapshot.js';
+import { readSnapshot, type SnapshotFile } from '../../hypervisor/snapshot/snapshot-file.js';
+
+/** The machine that was saved. @throws ConfigError, DecodeError */
+export function snapshotConfig(path: string): MachineConfig {
+  using snapshot = readSnapshot(path);
+  return configOf(snapshot, path);
+}
+
+/** @throws ConfigError, DecodeError */
+export function restoreSnapshot(path: string): Machine {
+  using snapshot = readSnapshot(path);
+  const config = configOf(snapshot, path);
+  const { clock, blobs: data = [], ...devices } = snapshot.devices;
+  if (!Array.isArray(data)) throw new DecodeError('bad-state', 0, 'the snapshot has no list of blobs');
+  const blobs = new BlobStore();
+  for (const blob of data as readonly unknown[]) if (blob instanceof Uint8Array) blobs.add(blob);
+  const machine = new Machine(config, initialRate(config.clock), () => undefined, blobs);
+  const { ram } = machine.vcpu;
+  for (let index = 0; index * PAGE_BYTES < ram.bytes; index++) {
+    const page = snapshot.page(index);
+    if (page !== null && !ram.write(index * PAGE_BYTES, page)) {
+      throw new DecodeError('bad-page', 0, `page ${index} of the snapshot is not RAM`);
+    }
+  }
+  const { baseIcount, baseNs, rate } = Object(clock) as Record<string, unknown>;
+  if (typeof baseIcount !== 'number' || typeof baseNs !== 'number' || typeof rate !== 'number') {
+    throw new DecodeError('bad-state', 0, 'the snapshot has no clock');
+  }
+  machine.restore({ cpu: snapshot.cpuState, devices, clock: { baseIcount, baseNs, rate } });
+  const digest = machine.digest();
+  if (digest !== snapshot.meta.digest) {
+    throw new DecodeError('bad-digest', 0, `the restored machine has digest ${digest}, not ${snapshot.meta.digest}`);
+  }
+  return machine;
+}
+
+function configOf({ meta }: SnapshotFile, path: string): MachineConfig {
+  const { image, memoryBytes, configuration } = meta;
+  const parsed = machineConfigSchema.safeParse({ ...configuration, image, memoryBytes });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new ConfigError(
+    'IMAGE',
+    path,
+    `is the snapshot of another kind of machine (${issue?.path.join('.')}: ${issue?.message})`,
+  );
+}
