@@ -33,8 +33,8 @@ bench: build ## speed and memory, as ratios from one interleaved run
 
 lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/tsc --noEmit -p .
-	@node_modules/.bin/eslint --max-warnings 0 .
-	@node_modules/.bin/prettier --check --log-level warn .
+	@node_modules/.bin/eslint --cache --cache-location build/.eslintcache --max-warnings 0 .
+	@node_modules/.bin/prettier --cache --cache-location build/.prettiercache --check --log-level warn .
 	@node_modules/.bin/depcruise --config .dependency-cruiser.cjs --output-type err emulator devices hypervisor tools test
 	@node_modules/.bin/knip
 
