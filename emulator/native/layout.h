@@ -46,11 +46,17 @@ enum {
     ENV_OFF_IDT = 400,
     ENV_OFF_CR = 424,              /* u64[5] */
     ENV_OFF_A20_MASK = 496,
+    ENV_OFF_FPSTT = 604,           /* u32: number of the register that is ST(0) */
+    ENV_OFF_FPUS = 608,            /* u16: status word without TOP */
+    ENV_OFF_FPUC = 610,            /* u16: control word */
+    ENV_OFF_FPTAGS = 612,          /* u8[8]: 1 = empty, 0 = not */
+    ENV_OFF_FPREGS = 624,          /* FPREG_STRIDE bytes each: u64 significand, u16 sign and exponent */
     ENV_OFF_ERROR_CODE = 5384,
     ENV_OFF_EXCEPTION_IS_INT = 5388,
     ENV_OFF_EXCEPTION_NEXT_EIP = 5392,
     ENV_OFF_DR = 5400,             /* u64[8] */
     ENV_OFF_OLD_EXCEPTION = 5496,  /* contributory exception in progress (double-fault rule), -1 none */
+    FPREG_STRIDE = 16,
     /* SegmentCache */
     SEG_STRIDE = 24,
     SEG_OFF_SELECTOR = 0,

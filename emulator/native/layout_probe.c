@@ -171,6 +171,23 @@ static void check_registers(struct probe *p)
     }
 }
 
+static void check_fpu(struct probe *p)
+{
+    static const struct { uint64_t significand; uint16_t sign_exponent; } value = { UINT64_C(0xc0de000000000001), 0xbffe };
+    uint16_t control = 0x0b7f, status = 0x5a22, tags = 0xfff3;     /* TOP = 3; only register 1 is in use */
+    uc_reg_write(p->uc, UC_X86_REG_FPCW, &control);
+    uc_reg_write(p->uc, UC_X86_REG_FPSW, &status);
+    uc_reg_write(p->uc, UC_X86_REG_FPTAG, &tags);
+    expect(p, FIELD(p->env, ENV_OFF_FPUC, uint16_t) == control, "env.fpuc");
+    expect(p, (FIELD(p->env, ENV_OFF_FPUS, uint16_t) & ~0x3800) == (status & ~0x3800) && env32(p, ENV_OFF_FPSTT) == 3, "env.fpus, env.fpstt");
+    for (int i = 0; i < 8; i++)
+        expect(p, FIELD(p->env, ENV_OFF_FPTAGS + i, uint8_t) == (i != 1), "env.fptags");
+    for (int i = 0; i < 8; i++) {
+        uc_reg_write(p->uc, UC_X86_REG_FP0 + i, &value);
+        expect(p, !memcmp(&FIELD(p->env, ENV_OFF_FPREGS + FPREG_STRIDE * i, uint8_t), &value, 10), "env.fpregs");
+    }
+}
+
 static void check_execution(struct probe *p)
 {
     uc_hook h;
@@ -214,7 +231,7 @@ static void probe_engine(struct probe *p, uint8_t *ram)
         else if (!readable(p->env = FIELD(p->cpu, CPU_OFF_ENV, CPUX86State *), 8))
             p->bad = "cpu.env_ptr";
         else
-            check_registers(p);
+            check_registers(p), check_fpu(p);
         if (!p->bad) {
             uc_reg_write(p->uc, UC_X86_REG_EFLAGS, &flags);
             check_execution(p);

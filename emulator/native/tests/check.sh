@@ -28,6 +28,9 @@ echo "without the guest's TLB: $(grep -c DIFFERS "$build/walking.txt") ways diff
 "$build/core/hostile" "$build/events_guest.bin" 2000
 "$build/core/hostile" "$build/paging_guest.bin" 2000
 
+# The FPU's own functions: the same bits as ever.
+"$build/core/x87"
+
 # Linking: each wrapped symbol is called from another object file than its own, else --wrap does nothing.
 for symbol in $wrapped; do
   nm -A "$library" 2>/dev/null | grep -q " U $symbol\$" || { echo "check: nobody calls $symbol"; exit 1; }
