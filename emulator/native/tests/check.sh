@@ -31,13 +31,10 @@ echo "without the guest's TLB: $(grep -c DIFFERS "$build/walking.txt") ways diff
 # The FPU's own functions: the same bits as ever.
 "$build/core/x87"
 
-# Linking: each wrapped symbol is called from another object file than its own, else --wrap does nothing.
-for symbol in $wrapped; do
-  nm -A "$library" 2>/dev/null | grep -q " U $symbol\$" || { echo "check: nobody calls $symbol"; exit 1; }
-done
-# An old linker relaxation turns the 64-bit load helper into an endless recursion.
-objdump -d --no-show-raw-insn "$build/ft86.node" | awk '/<helper_le_ldq_mmu_x86_64>:/{f=1} f&&/addr32 call/{bad=1} f&&/ret/{exit} END{exit bad}' ||
-  { echo "check: link with -Wl,--no-relax"; exit 1; }
-[ "$(nm -D --defined-only "$build/ft86.node" | grep -vc napi_register_module_v1)" = 1 ] ||
-  { echo "check: the addon exports more than Node needs"; exit 1; }
+sh tests/link_check.sh "$build/ft86.node" "$library" "$wrapped" "$build"
+# The link check must notice when one function of the math library is back.
+if sh tests/link_check.sh "$build/with_libm.node" "$library" "$wrapped" "$build" >"$build/with_libm.txt"; then
+  echo "check: the link check does not notice that sin() is linked"; exit 1
+fi
+grep -q "math library" "$build/with_libm.txt" || { cat "$build/with_libm.txt"; exit 1; }
 echo "check: ok"
