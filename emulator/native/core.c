@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xmmintrin.h>
 #include "core_internal.h"
 #include "hash.h"
 
@@ -249,6 +250,10 @@ static enum core_exit run_loop(core *c)
     }
 }
 
+/* The engine does much of the guest's SSE arithmetic on the host's unit and expects it to round to nearest
+ * and to keep denormals. Another part of the process may have changed that. */
+#define HOST_MXCSR 0x1f80u
+
 enum core_exit core_run(core *c, uint64_t target_count)
 {
     if (c->failed)
@@ -256,9 +261,12 @@ enum core_exit core_run(core *c, uint64_t target_count)
     if (c->triple_fault)
         return CORE_EXIT_TRIPLE_FAULT;
     core *outer = core_current;
+    unsigned host_mxcsr = _mm_getcsr();
     core_current = c;
+    _mm_setcsr(HOST_MXCSR);
     set_target(c, target_count > INT64_MAX ? INT64_MAX : target_count);  /* budgets are signed */
     enum core_exit why = run_loop(c);
+    _mm_setcsr(host_mxcsr);
     core_current = outer;
     return why;
 }

@@ -28,8 +28,9 @@ echo "without the guest's TLB: $(grep -c DIFFERS "$build/walking.txt") ways diff
 "$build/core/hostile" "$build/events_guest.bin" 2000
 "$build/core/hostile" "$build/paging_guest.bin" 2000
 
-# The FPU's own functions: the same bits as ever.
+# The FPU's own functions: the same bits as ever; and no setting of the host's FPU shows in a guest.
 "$build/core/x87"
+"$build/core/host_state"
 
 sh tests/link_check.sh "$build/ft86.node" "$library" "$wrapped" "$build"
 # The link check must notice when one function of the math library is back.
