@@ -22,6 +22,8 @@ const REST_SHARE_MAX = 32;
 const REST_MS_MIN = 1;
 /** Time over which the backup's speed is measured. */
 const MEASURE_MS = 50;
+/** Share of its distance from full speed that a backup without lag regains in that time. */
+const TRUST_SHARE = 1 / 8;
 
 export class LagGovernor {
   readonly #lagMsMax: number;
@@ -101,8 +103,10 @@ export class LagGovernor {
     const elapsedMs = nowMs - from.nowMs;
     if (elapsedMs < MEASURE_MS) return;
     const speed = (this.#executedMs - from.executedMs) / elapsedMs;
-    // A backup that is up to date goes only as fast as its primary: no sign that it could not go faster.
+    // A backup that is up to date goes only as fast as its primary lets it: no sign that it could not go faster. So it
+    // is trusted again bit by bit, or a backup that was slow once would be waited for, and would wait, for ever.
     if (speed > this.#speed || this.lagMs(nowMs) > this.#lagMsMax / 4) this.#speed += (speed - this.#speed) / 2;
+    else if (this.#speed < 1) this.#speed += (1 - this.#speed) * TRUST_SHARE;
     this.#measuredFrom = { nowMs, executedMs: this.#executedMs };
   }
 }
