@@ -3,8 +3,8 @@
  * the CPU starts with. Pure: no file is opened here.
  *
  *   content                                    format        started as
- *   Multiboot 1 header in the first 8192       multiboot     Multiboot machine state
- *   7f 'E' 'L' 'F'                             elf32         32-bit protected mode at its entry
+ *   Multiboot 1 header in the first 8192       multiboot     Multiboot machine state; not when 55 aa at 510
+ *   7f 'E' 'L' 'F'                             elf32         32-bit protected mode at its entry; or Multiboot, as above
  *   'HdrS' at 0x202, signature 55 aa at 510    linux         32-bit boot protocol
  *   signature 55 aa at 510                     boot-sector   real mode at 0000:7c00, DL = 0x80
  *   anything, when asked for by name           flat          32-bit protected mode at its first byte
@@ -58,9 +58,11 @@ export interface ImageOptions {
 
 /** Tell an image's format from its content; null when it is none that is known. Never 'flat'. */
 export function recogniseImage(bytes: Uint8Array): Exclude<ImageFormat, 'flat'> | null {
-  if (findMultibootHeader(bytes) !== null) return 'multiboot';
+  const startedByFirmware = bytes[SIGNATURE_OFFSET] === 0x55 && bytes[SIGNATURE_OFFSET + 1] === 0xaa;
+  // A boot loader behind its boot sector may have a Multiboot header of its own; GRUB's has.
+  if ((isElf(bytes) || !startedByFirmware) && findMultibootHeader(bytes) !== null) return 'multiboot';
   if (isElf(bytes)) return 'elf32';
-  if (bytes[SIGNATURE_OFFSET] !== 0x55 || bytes[SIGNATURE_OFFSET + 1] !== 0xaa) return null;
+  if (!startedByFirmware) return null;
   const magic = bytes.subarray(LINUX_MAGIC_OFFSET, LINUX_MAGIC_OFFSET + 4);
   return String.fromCharCode(...magic) === 'HdrS' ? 'linux' : 'boot-sector';
 }

@@ -42,6 +42,7 @@ export interface SetupHeader {
 export const SETUP_HEADER_START = 0x1f1;
 
 const SECTOR_BYTES = 512;
+const PARAGRAPH_BYTES = 16;
 const SETUP_SECTORS = 0x1f1;
 const CODE_PARAGRAPHS = 0x1f4;
 const BOOT_FLAG = 0x1fe;
@@ -82,7 +83,7 @@ export function readSetupHeader(bytes: Uint8Array, name: string): SetupHeader {
   const u32 = (offset: number): number => view.getUint32(offset, true);
   const header: SetupHeader = {
     setupBytes: ((view.getUint8(SETUP_SECTORS) || 4) + 1) * SECTOR_BYTES,
-    codeBytes: since(0x204, () => u32(CODE_PARAGRAPHS), view.getUint16(CODE_PARAGRAPHS, true)) * 16,
+    codeBytes: since(0x204, () => u32(CODE_PARAGRAPHS), view.getUint16(CODE_PARAGRAPHS, true)) * PARAGRAPH_BYTES,
     headerEnd: MAGIC + view.getUint8(HEADER_LENGTH),
     commandLineBytesMax: since(0x206, () => u32(COMMAND_LINE_SIZE), OLD_COMMAND_LINE_BYTES_MAX),
     initrdAddressMax: since(0x203, () => u32(INITRD_ADDRESS_MAX), OLD_INITRD_ADDRESS_MAX),
@@ -90,8 +91,9 @@ export function readSetupHeader(bytes: Uint8Array, name: string): SetupHeader {
     runBytes: since(0x20a, () => u32(INIT_SIZE), 0),
     payload: version >= 0x208 ? { offset: u32(PAYLOAD_OFFSET), bytes: u32(PAYLOAD_LENGTH) } : null,
   };
-  checkSizes(header, bytes.length, name);
-  if (version >= 0x208) checkCrc(bytes, view, header, name);
+  const crc = version >= 0x208 && carriesCrc(bytes, view);
+  checkSizes(header, bytes.length, crc, name);
+  if (crc) checkCrc(bytes, view, header, name);
   return header;
 }
 
@@ -112,21 +114,23 @@ function checkKind(view: DataView, name: string): number {
   return version;
 }
 
-function checkSizes(header: SetupHeader, fileBytes: number, name: string): void {
+/** The code's length is rounded up to paragraphs; a file whose last bytes are a checksum has all of them. */
+function checkSizes(header: SetupHeader, fileBytes: number, whole: boolean, name: string): void {
   const { setupBytes, codeBytes, headerEnd, payload } = header;
   if (headerEnd > HEADER_END_MAX || headerEnd > setupBytes)
     throw imageError(name, 'damaged: its setup header is too long');
   if (codeBytes === 0) throw imageError(name, 'damaged: it has no protected-mode code');
   const end = setupBytes + codeBytes;
-  if (end > fileBytes) throw imageError(name, `truncated: the kernel ends at byte ${end}, the file at ${fileBytes}`);
-  if (payload !== null && payload.offset + payload.bytes > codeBytes) {
+  const missing = end - fileBytes;
+  if (missing >= (whole ? 1 : PARAGRAPH_BYTES))
+    throw imageError(name, `truncated: the kernel ends at byte ${end}, the file at ${fileBytes}`);
+  if (payload !== null && payload.offset + payload.bytes > Math.min(codeBytes, fileBytes - setupBytes)) {
     throw imageError(name, 'damaged: its payload reaches beyond its code');
   }
 }
 
 /** Refuse a kernel whose bytes are not those that were built. */
 function checkCrc(bytes: Uint8Array, view: DataView, header: SetupHeader, name: string): void {
-  if (!carriesCrc(bytes, view)) return;
   const end = header.setupBytes + header.codeBytes;
   let crc = 0;
   let from = 0;

@@ -51,6 +51,18 @@ describe('recognition', () => {
     expect(recogniseImage(far)).toBe('multiboot');
   });
 
+  test('a boot sector with a boot loader behind it is what firmware starts, though the loader has a Multiboot header', () => {
+    const disk = new Uint8Array(8192);
+    disk.set(bootSector());
+    disk.set(multibootHeader(0), 1024);
+    expect(recogniseImage(disk)).toBe('boot-sector');
+    const elf = elf32(0x100000, [{ physical: 0x100000, data: multibootHeader(0) }]);
+    const chance = new Uint8Array(1024);
+    chance.set(elf);
+    chance.set([0x55, 0xaa], 510);
+    expect(recogniseImage(chance)).toBe('multiboot');
+  });
+
   test.each([
     ['an empty file', new Uint8Array(0), 'is empty'],
     ['a text', Buffer.from('hello'), '--format flat'],

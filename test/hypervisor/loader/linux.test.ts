@@ -168,6 +168,13 @@ describe('a kernel that cannot run here is refused', () => {
     expect(refusal(bzImage(), { modules })).toContain('only a Multiboot kernel can have it');
   });
 
+  test('whose last paragraph is short, as other builders leave it, is taken; a checksum would be cut', () => {
+    const kernel = bzImage({ release: 'private' });
+    expect(loadImage(options(kernel.subarray(0, -15)), new FakeRam()).eip).toBe(0x100000);
+    expect(refusal(kernel.subarray(0, -16))).toContain('truncated');
+    expect(refusal(bzImage().subarray(0, -1))).toContain('truncated');
+  });
+
   test('truncated anywhere', () => {
     const kernel = bzImage({ codeBytes: 1024 });
     for (let length = 0x206; length < kernel.length; length += 7) {
