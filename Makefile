@@ -24,8 +24,8 @@ native: check-tools $(NODE_MODULES) ## the native core, with the engine's librar
 images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images
 
-guests: check-tools ## optional guests from Debian's packages, unmodified: Linux
-	@$(MAKE) -s --no-print-directory -C images linux
+guests: check-tools ## optional guests from Debian's packages, unmodified: Linux, GRUB (after make extras)
+	@$(MAKE) -s --no-print-directory -C images linux grub
 
 bench: build ## speed and memory, as ratios from one interleaved run
 	@$(MAKE) -s --no-print-directory -C emulator/native bench
@@ -38,9 +38,11 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/depcruise --config .dependency-cruiser.cjs --output-type err emulator devices hypervisor tools test
 	@node_modules/.bin/knip
 
-extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS
+EXTRAS := qemu-system-x86 seabios ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils
+
+extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, iPXE, memtest86+, GRUB
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 seabios xz-utils >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(EXTRAS) >/dev/null
 
 clean: ## remove everything that was built; the fetched engine and npm packages stay
 	rm -rf build/js build/images build/native build/make.log build/tsconfig.tsbuildinfo

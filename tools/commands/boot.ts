@@ -14,11 +14,13 @@ import { runLive } from '../replica/run-live.js';
 import { openKey } from '../replica/surroundings.js';
 import { Progress } from '../progress.js';
 import { printJson, say, withJson } from './common.js';
+import { openDebugConsole } from '../replica/display.js';
 
 interface BootArguments extends MachineArguments, TypistArguments {
   readonly serial: string;
   readonly record: string | undefined;
   readonly snapshot: string | undefined;
+  readonly debugConsole: string | undefined;
   readonly key: string | undefined;
   readonly name: string | undefined;
   readonly json: boolean;
@@ -29,6 +31,10 @@ const options = (argv: Argv) =>
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
+    .option('debug-console', {
+      type: 'string',
+      describe: 'where to write at the end what came out of ports 0x402 and 0xe9: a file, or stderr',
+    })
     .option('key', { type: 'string', describe: 'key file for the switch' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 boot hello', 'print a greeting from a boot sector')
@@ -54,6 +60,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
         quiet: args.json,
         record: args.record,
         snapshot: args.snapshot,
+        onEnd: openDebugConsole(args.debugConsole),
         parent: null,
         typist: openTypist(args, args.serial),
         key: openKey(args.key),
@@ -79,7 +86,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
 };
 
 function bootResult(image: string, report: ReplicaReport): unknown {
-  const { stop, exitCode, icount, digest, seconds, mips, residentBytes } = report;
+  const { stop, exitCode, icount, digest, seconds, mips, residentBytes, postCodes } = report;
   return {
     version: JSON_VERSION,
     image,
@@ -90,6 +97,7 @@ function bootResult(image: string, report: ReplicaReport): unknown {
     seconds,
     mips,
     residentBytes,
+    postCodes,
     primary: { icount, digest, seconds, mips },
   };
 }

@@ -5,6 +5,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
 import { askControl, type ControlReply } from '../replica/control-server.js';
 import { runsDirectory } from '../replica/run-directory.js';
+import { renderDisplay, type Display } from '../replica/display.js';
 import { printJson, say, withJson } from './common.js';
 
 interface ControlArguments {
@@ -44,7 +45,7 @@ export const statusCommand: CommandModule<object, ControlArguments> = {
   handler: async (args) => {
     const replies = await askAll(args.replica, 'status');
     if (args.json) printJson(replies.length === 1 ? replies[0] : { replicas: replies });
-    else for (const reply of replies) process.stdout.write(`${statusText(reply)}\n`);
+    else process.stdout.write(`${[...replies.map(statusText), displayText(replies)].join('\n').trimEnd()}\n`);
   },
 };
 
@@ -56,6 +57,12 @@ function statusText(reply: ControlReply): string {
     `icount ${String(reply['icount'])}, ${(reply['mips'] as number).toFixed(0)} MIPS${lag}, ` +
     `${String(reply['heldOutputs'])} outputs held, log ${log.entries} entries, ${log.bytes} bytes`
   );
+}
+
+/** The machine's screen once: both replicas show the same. */
+function displayText(replies: readonly ControlReply[]): string {
+  const display = replies.map((reply) => reply['display'] as Display | null).find((shown) => shown !== null);
+  return display === undefined || display === null ? '' : renderDisplay(display);
 }
 
 export const snapshotCommand: CommandModule<object, ControlArguments> = {

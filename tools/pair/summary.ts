@@ -4,7 +4,7 @@ import type { StopReason } from '../../hypervisor/log/entry.js';
 import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
 import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
-import { JSON_VERSION, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
+import { JSON_VERSION, type PostCodes, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
 
 /** What the parent last heard of a replica that could not report. */
 export interface LastHeard {
@@ -40,6 +40,7 @@ export interface PairResult {
   readonly takeover: Takeover | null;
   readonly transfer: Transfer | null;
   readonly client: LoadResult | null;
+  readonly postCodes: PostCodes | null;
   readonly error: string | null;
 }
 
@@ -83,6 +84,7 @@ export function summarise(evidence: PairEvidence): PairResult {
     takeover: backup?.takeover ?? null,
     transfer: primary?.transfer ?? null,
     client,
+    postCodes: survivor?.postCodes ?? null,
     error: backup?.error ?? primary?.error ?? null,
   };
 }

@@ -4,6 +4,7 @@ import type { LogAccount } from '../../hypervisor/log/account.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { BackupSession } from './backup-session.js';
 import type { ControlReply, ControlRequest } from './control-server.js';
+import { displayOf } from './display.js';
 import type { LiveSession } from './live-session.js';
 import { JSON_VERSION } from './result.js';
 import { takeSnapshot } from './take-snapshot.js';
@@ -103,6 +104,7 @@ function status(parts: ReplicaParts): ControlReply {
     comparedIcount: backup?.replica?.comparedIcount ?? null,
     log: account(parts).totals(machine?.icount ?? 0),
     residentBytes: process.memoryUsage.rss(),
+    display: machine === null ? null : displayOf(machine),
   };
 }
 

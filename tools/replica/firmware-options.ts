@@ -2,11 +2,12 @@
  * `--bios` and `--fw-cfg`: what a machine with firmware starts from.
  *
  * Disk images start through a BIOS: the one of --bios, or SeaBIOS where a package has installed it. Unless --fw-cfg says
- * otherwise SeaBIOS is told to use the serial line as its console and not to wait for a boot menu.
+ * otherwise SeaBIOS is told to use the serial line as its console and not to wait for a boot menu, and gets the VGA BIOS
+ * that its package has beside it, so that what it prints is on the text screen, too.
  * Source: SeaBIOS documentation, "Runtime config" (names and formats of the files).
  */
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { FwCfgFile } from '../../devices/fw-cfg.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { checkFirmware } from '../../hypervisor/loader/firmware.js';
@@ -23,6 +24,9 @@ const DEFAULT_FILES: readonly FwCfgFile[] = [
   { name: 'etc/show-boot-menu', data: new Uint8Array(8) },
 ];
 
+const VGA_BIOS_NAME = 'vgaroms/vgabios.bin';
+const VGA_BIOS_FILE = 'vgabios-isavga.bin';
+
 /** Vendor and device on the PCI bus, as SeaBIOS names a card's ROM. */
 const NIC_ROM_NAMES = { virtio: 'pci1af4,1000.rom', ne2k: 'pci10ec,8029.rom' } as const;
 
@@ -33,7 +37,7 @@ export function defaultBios(): string {
   throw new ConfigError(
     '--bios',
     '(none)',
-    'a disk image starts through a BIOS: install one with `apt-get install seabios`, or give --bios FILE',
+    'a disk image starts through a BIOS: install one with `make extras`, or give --bios FILE',
   );
 }
 
@@ -49,6 +53,7 @@ export function planFiles(
   fwCfg: readonly string[],
   optionRoms: readonly string[],
   nics: readonly NicOptions[],
+  biosPath: string,
 ): FwCfgFile[] {
   const given = [
     ...fwCfg.map(parseFwCfg),
@@ -68,9 +73,14 @@ export function planFiles(
     if (!/^[ -~]{1,55}$/.test(name)) throw new ConfigError('--fw-cfg', name, 'must be 1 to 55 printable characters');
     if (data.length === 0) throw new ConfigError('--fw-cfg', name, 'must not be empty');
   });
-  const files = [...given, ...DEFAULT_FILES.filter(({ name }) => !names.includes(name))];
+  const files = [...given, ...[...DEFAULT_FILES, ...vgaBios(biosPath)].filter(({ name }) => !names.includes(name))];
   if (files.length > FILES_MAX) throw new ConfigError('--fw-cfg', `${given.length} files`, `at most ${FILES_MAX}`);
   return files;
+}
+
+function vgaBios(biosPath: string): FwCfgFile[] {
+  const path = join(dirname(biosPath), VGA_BIOS_FILE);
+  return existsSync(path) ? [{ name: VGA_BIOS_NAME, data: readOptionFile('--bios', path, BLOB_BYTES_MAX) }] : [];
 }
 
 /** `name=NAME,file=PATH` or `name=NAME,string=TEXT`; NAME may contain commas. */

@@ -137,7 +137,7 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
   else refuseKernelOptions(args);
   const drives = planDrives(args.drive, firmware?.disk ?? null, shipped, scratch);
   const blobs = new BlobStore();
-  const files = firmware === null ? [] : planFiles(args.fwCfg, args.optionRom, nics);
+  const files = firmware === null ? [] : planFiles(args.fwCfg, args.optionRom, nics, firmware.biosPath);
   const config: MachineConfig = {
     memoryBytes: parseMemory('--memory', args.memory ?? shipped?.memory ?? '64M'),
     drives: drives.map(({ path, kind, readonly }) => ({ kind, sectors: driveSectors(path), readonly })),

@@ -30,6 +30,7 @@ export function liveReport(session: LiveSession, role: 'primary' | 'backup', tak
     transfer: session.transfer,
     error: null,
     residentBytes: process.memoryUsage.rss(),
+    postCodes: machine.board.postCode.codes,
   };
 }
 
@@ -56,6 +57,7 @@ export function backupReport(session: BackupSession, error: string | null): Repl
     transfer: null,
     error,
     residentBytes: process.memoryUsage.rss(),
+    postCodes: machine?.board.postCode.codes ?? null,
   };
 }
 

@@ -43,6 +43,14 @@ export interface ReplicaReport {
   readonly transfer: Transfer | null;
   readonly error: string | null;
   readonly residentBytes: number;
+  /** Null: the replica never had a machine. */
+  readonly postCodes: PostCodes | null;
+}
+
+/** The last power-on self-test code written to each port; null: none. */
+export interface PostCodes {
+  readonly port80: number | null;
+  readonly port190: number | null;
 }
 
 /** A bounded set of samples; when it is full every second one is dropped and only every second is taken from then on. */

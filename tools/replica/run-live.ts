@@ -12,6 +12,7 @@ import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Input } from '../../hypervisor/ft/live-replica.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { LogFileWriter } from '../../hypervisor/log/log-file.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
 import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
@@ -37,6 +38,8 @@ export interface LiveRunOptions {
   readonly record: string | undefined;
   /** Write a snapshot here when the run ends. */
   readonly snapshot: string | undefined;
+  /** Called with the machine as it is when the run ends. */
+  readonly onEnd?: (machine: Machine) => void;
   readonly parent: ParentLink | null;
   /** Who types on the guest's console; null: nobody, or the parent. */
   readonly typist: Typist | null;
@@ -120,6 +123,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     session.live.reissueDiskRequests();
     await session.start();
     if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
+    options.onEnd?.(machine);
     recorder?.close();
     await options.replication?.arbiter.release(session.epoch, replicaId);
     return liveReport(session, 'primary', null);
