@@ -2,8 +2,9 @@
  * The messages of the logging channel, one per transport frame. The first byte is the type; numbers are
  * little-endian; icounts, offsets and sequence numbers are float64 (safe integers; -1: no entry yet).
  *
- *   joining   backup HELLO -> ; primary <- BLOB..., WELCOME (or REFUSED), PAGES..., STATE
- *   running   primary LOG, HEARTBEAT -> ; backup <- ACK
+ *   joining   backup HELLO -> ; primary <- BLOB..., WELCOME (or REFUSED), rounds of PAGES, ZEROS, ROUND; backup <- STORED;
+ *             primary STATE: from this frame on the primary counts as paired
+ *   running   primary LOG, HEARTBEAT -> ; backup <- ACK (the first one acknowledges STATE)
  *   ending    backup END (its final digest) or DIVERGED; primary BYE (it goes on without this backup)
  *
  * | type | body |
@@ -12,7 +13,7 @@
  * | 2 refused | JSON { reason } |
  * | 3 welcome | u32 length, JSON Welcome, log header |
  * | 4 pages | (u32 page number, 4096 bytes) repeated |
- * | 5 state | u32 pages sent, machine state (state codec) |
+ * | 5 state | u32 pages sent in all, f64 first seq, f64 console offset, u32 length, console bytes, machine state (state codec) |
  * | 6 log | one log frame |
  * | 7 ack | f64 received seq, f64 executed seq, f64 icount, f64 lag in ms |
  * | 8 heartbeat | f64 released console offset |
@@ -20,15 +21,24 @@
  * | 10 end | JSON End |
  * | 11 bye | UTF-8 reason |
  * | 12 blob | bytes that the machine's configuration names by hash |
+ * | 13 zeros | u32 number of a page that has become all zeros, repeated |
+ * | 14 round | u32 number of the round that ends here, u32 pages sent in it |
+ * | 15 stored | u32 number of the round |
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 
-export const CHANNEL_PROTOCOL = 2;
+export const CHANNEL_PROTOCOL = 3;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
+/** Pages sent, first seq, console offset, length of the console bytes. */
+const STATE_HEAD_BYTES = 24;
 /** Page records in one message. */
 export const PAGES_PER_MESSAGE = 128;
+/** Numbers of pages in one ZEROS message. */
+export const ZEROS_PER_MESSAGE = 65_536;
+/** Console bytes in a STATE message. */
+export const CONSOLE_TAIL_BYTES_MAX = 4 << 20;
 
 const helloSchema = z.object({
   protocol: z.number().int(),
@@ -39,8 +49,6 @@ const helloSchema = z.object({
 const welcomeSchema = z.object({
   epoch: z.number().int().min(0),
   primaryId: z.string().min(1).max(128),
-  firstSeq: z.number().int().min(0),
-  consoleOffset: z.number().int().min(0),
 });
 const refusedSchema = z.object({ reason: z.string().max(4096) });
 const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });
@@ -59,7 +67,18 @@ export type Message =
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'welcome'; readonly welcome: Welcome; readonly header: Uint8Array }
   | { readonly type: 'pages'; readonly pages: readonly Page[] }
-  | { readonly type: 'state'; readonly pagesSent: number; readonly state: Uint8Array }
+  | {
+      readonly type: 'state';
+      /** Page and zero records of the whole transfer. */
+      readonly pagesSent: number;
+      /** Sequence number that the log goes on with. */
+      readonly firstSeq: number;
+      /** Position of the first byte of `console` in the guest's console stream. */
+      readonly consoleOffset: number;
+      /** Console bytes written before `firstSeq` that may not have left the live replica yet. */
+      readonly console: Uint8Array;
+      readonly state: Uint8Array;
+    }
   | { readonly type: 'log'; readonly frame: Uint8Array }
   | {
       readonly type: 'ack';
@@ -72,7 +91,10 @@ export type Message =
   | { readonly type: 'diverged'; readonly what: string }
   | { readonly type: 'end'; readonly end: End }
   | { readonly type: 'bye'; readonly reason: string }
-  | { readonly type: 'blob'; readonly data: Uint8Array };
+  | { readonly type: 'blob'; readonly data: Uint8Array }
+  | { readonly type: 'zeros'; readonly pages: readonly number[] }
+  | { readonly type: 'round'; readonly round: number; readonly pages: number }
+  | { readonly type: 'stored'; readonly round: number };
 
 const TYPES = [
   '',
@@ -88,6 +110,9 @@ const TYPES = [
   'end',
   'bye',
   'blob',
+  'zeros',
+  'round',
+  'stored',
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
@@ -107,8 +132,10 @@ function body(message: Message): Uint8Array[] {
     }
     case 'pages':
       return message.pages.flatMap(({ page, bytes }) => [u32(page), bytes]);
-    case 'state':
-      return [u32(message.pagesSent), message.state];
+    case 'state': {
+      const { pagesSent, firstSeq, consoleOffset, console, state } = message;
+      return [u32(pagesSent), f64(firstSeq, consoleOffset), u32(console.length), console, state];
+    }
     case 'log':
       return [message.frame];
     case 'ack':
@@ -123,6 +150,12 @@ function body(message: Message): Uint8Array[] {
       return [Buffer.from(message.reason)];
     case 'blob':
       return [message.data];
+    case 'zeros':
+      return [u32(...message.pages)];
+    case 'round':
+      return [u32(message.round, message.pages)];
+    case 'stored':
+      return [u32(message.round)];
   }
 }
 
@@ -149,8 +182,7 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
     case 'pages':
       return { type, pages: decodePages(rest) };
     case 'state':
-      need(rest, 4);
-      return { type, pagesSent: rest.readUInt32LE(0), state: rest.subarray(4) };
+      return decodeState(rest);
     case 'log':
       return { type, frame: rest };
     case 'ack': {
@@ -171,7 +203,45 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
       return { type, reason: rest.toString('utf8', 0, 4096) };
     case 'blob':
       return { type, data: rest };
+    case 'zeros':
+      return { type, pages: decodeZeros(rest) };
+    case 'round':
+      exactly(rest, 8);
+      return { type, round: rest.readUInt32LE(0), pages: rest.readUInt32LE(4) };
+    case 'stored':
+      exactly(rest, 4);
+      return { type, round: rest.readUInt32LE(0) };
   }
+}
+
+function decodeState(rest: Buffer): Message {
+  need(rest, STATE_HEAD_BYTES);
+  const [firstSeq, consoleOffset] = numbers(rest.subarray(4, 20), 2) as [number, number];
+  for (const value of [firstSeq, consoleOffset]) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new DecodeError('bad-number', 5, `${value} is not where a log or a console goes on`);
+    }
+  }
+  const length = rest.readUInt32LE(20);
+  if (length > CONSOLE_TAIL_BYTES_MAX) throw new DecodeError('too-large', 21, `${length} console bytes`);
+  const end = STATE_HEAD_BYTES + length;
+  need(rest, end);
+  const console = rest.subarray(STATE_HEAD_BYTES, end);
+  return {
+    type: 'state',
+    pagesSent: rest.readUInt32LE(0),
+    firstSeq,
+    consoleOffset,
+    console,
+    state: rest.subarray(end),
+  };
+}
+
+function decodeZeros(rest: Buffer): number[] {
+  if (rest.length % 4 !== 0 || rest.length > ZEROS_PER_MESSAGE * 4) {
+    throw new DecodeError('bad-length', 1, `zero page message of ${rest.length} bytes`);
+  }
+  return Array.from({ length: rest.length / 4 }, (_, i) => rest.readUInt32LE(i * 4));
 }
 
 function decodePages(rest: Buffer): Page[] {
@@ -197,9 +267,12 @@ function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
   return result.data;
 }
 
+function exactly(rest: Buffer, bytes: number): void {
+  if (rest.length !== bytes) throw new DecodeError('bad-length', 1, `${rest.length} bytes where ${bytes} belong`);
+}
+
 function numbers(rest: Buffer, count: number): number[] {
-  if (rest.length !== count * 8)
-    throw new DecodeError('bad-length', 1, `${rest.length} bytes where ${count * 8} belong`);
+  exactly(rest, count * 8);
   return Array.from({ length: count }, (_, i) => {
     const value = rest.readDoubleLE(i * 8);
     if (!Number.isFinite(value)) throw new DecodeError('bad-number', 1 + i * 8, 'not a finite number');
@@ -220,9 +293,9 @@ function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
-function u32(value: number): Buffer {
-  const out = Buffer.alloc(4);
-  out.writeUInt32LE(value);
+function u32(...values: number[]): Buffer {
+  const out = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => out.writeUInt32LE(value, i * 4));
   return out;
 }
 

@@ -23,8 +23,8 @@ export interface BackupOptions {
   readonly machine: Machine;
   /** Sequence number that the first frame must begin with. */
   readonly firstSeq: number;
-  /** Position of the next console byte in the guest's console stream. */
-  readonly consoleOffset: number;
+  /** Console bytes from before `firstSeq` that may not have left yet, and the position of the first in the stream. */
+  readonly console: { readonly offset: number; readonly bytes: Uint8Array };
   /** Called for each frame received (accounting). */
   readonly onFrame?: (frame: DecodedFrame) => void;
   /** Called at a control entry of op snapshot. */
@@ -71,7 +71,8 @@ export class BackupReplica {
     this.#nextSeq = options.firstSeq;
     this.#newestAt = options.machine.icount;
     this.#executedSeq = options.firstSeq - 1;
-    this.#keptOffset = options.consoleOffset;
+    this.#keptOffset = options.console.offset;
+    this.#kept = [...options.console.bytes];
     this.machine.setSink((output, at) => {
       this.#output(output, at);
     });

@@ -1,13 +1,16 @@
 /**
  * The life of a live replica, as a pure transition table.
  *
- *   starting --arbiter granted--> alone --backup-joined--> paired --guest-stopped--> finishing --acknowledged--> finished
- *       |                          |  ^                      |                          |
- *       | denied                   |  |                      | backup-silent            | backup-silent
- *       v                          |  +----- granted ---- contending <------------------+
- *     halted <---------------------+------- denied ----------+
+ *   starting --granted--> alone --join-began--> transferring --state-sent--> paired --guest-stopped--> finishing
+ *       |                 |  ^  <--join-failed--+                              |                        |     |
+ *       | denied          |  |                                                 | backup-silent          |     | all-
+ *       v                 |  +------------- granted ------------ contending <--+------------------------+     | acknow-
+ *     halted <------------+----------------- denied ----------------+                                         v ledged
+ *                         +-- guest-stopped --> finished <----------------------------------------------------+
  *
- * A replica that has lost its backup must win the test-and-set before it releases anything it holds.
+ * From the last frame of the state on the backup may hold the state whole and contend, whether that is known here
+ * or not. So `state-sent` pairs the two, and without an acknowledgement this replica must win the test-and-set
+ * before it releases anything it holds.
  * Source: Scales et al. 2010, sections 2.2 and 2.3.
  */
 import { InvariantError } from '../../emulator/errors.js';
@@ -15,6 +18,7 @@ import { InvariantError } from '../../emulator/errors.js';
 export const PRIMARY_STATES = [
   'starting',
   'alone',
+  'transferring',
   'paired',
   'contending',
   'contending-stopped',
@@ -26,7 +30,12 @@ export type PrimaryState = (typeof PRIMARY_STATES)[number];
 
 export type PrimaryInput =
   | { readonly kind: 'arbiter'; readonly verdict: 'granted' | 'denied' | 'unreachable' }
-  | { readonly kind: 'backup-joined' }
+  /** A backup asked to join and gets the state while the guest runs. */
+  | { readonly kind: 'join-began' }
+  /** The transfer broke off before its last frame was handed to the transport. */
+  | { readonly kind: 'join-failed' }
+  /** The last frame of the state was handed to the transport. */
+  | { readonly kind: 'state-sent' }
   | { readonly kind: 'backup-silent' }
   | { readonly kind: 'guest-stopped' }
   | { readonly kind: 'all-acknowledged' };
@@ -36,6 +45,8 @@ export type PrimaryEffect =
   | 'test-and-set'
   | 'retry-test-and-set'
   | 'close-gate'
+  | 'start-logging'
+  | 'cancel-transfer'
   | 'close-channel'
   | 'stop-logging'
   | 'open-outputs'
@@ -53,8 +64,13 @@ export function nextPrimary(state: PrimaryState, input: PrimaryInput): PrimarySt
       if (input.verdict === 'denied') return ['halted', ['power-off']];
       return ['starting', ['retry-test-and-set']];
     case 'alone':
-      if (input.kind === 'backup-joined') return ['paired', ['close-gate']];
+      if (input.kind === 'join-began') return ['transferring', []];
       if (input.kind === 'guest-stopped') return ['finished', ['report-end']];
+      break;
+    case 'transferring':
+      if (input.kind === 'state-sent') return ['paired', ['close-gate', 'start-logging']];
+      if (input.kind === 'join-failed') return ['alone', []];
+      if (input.kind === 'guest-stopped') return ['finished', ['cancel-transfer', 'report-end']];
       break;
     case 'paired':
       if (input.kind === 'backup-silent') return ['contending', ['close-channel', 'test-and-set']];

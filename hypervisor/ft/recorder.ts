@@ -90,6 +90,19 @@ export class Recorder {
     this.#sendFrame();
   }
 
+  /**
+   * End what was recorded so far with a mark here. A log that begins at the returned sequence number continues from
+   * `icount`, as a state transfer made now needs it. Only between runs.
+   */
+  cut(icount: number): number {
+    this.flush(icount);
+    this.#lastEntryIcount = icount;
+    this.#lastSeq = this.#writer.append({ kind: 'mark', at: icount });
+    const frame = this.#writer.flush();
+    if (this.#logging && frame !== null) this.#host.frame(frame, this.#lastSeq);
+    return this.#writer.nextSeq;
+  }
+
   consoleByte(byte: number): void {
     this.#console.push(byte);
   }

@@ -8,8 +8,7 @@ import { guestExitStatus } from '../replica/result.js';
 import { makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
 import { runBackup } from '../replica/run-backup.js';
 import { openArbiter, openKey } from '../replica/surroundings.js';
-import { optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
-import { describeEvent } from '../pair/narrate.js';
+import { narrator, optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
 import { parseCount } from '../key-values.js';
 
 interface BackupArguments {
@@ -76,6 +75,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
   builder: options,
   handler: async (args) => {
     const parent = ParentLink.connect();
+    const tell = narrator('backup', !args.json);
     const report = await runBackup({
       name: args.name,
       runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
@@ -94,7 +94,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
       connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
       onEvent: (event) => {
         if (parent !== null) parent.send({ type: 'event', event: { ...event } });
-        else say(describeEvent('backup', event));
+        else tell(event);
       },
       onProgress: ({ live, backup }) => {
         const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;

@@ -1,6 +1,8 @@
 /** Options and output that several commands share. */
 import type { Argv } from 'yargs';
 import { parseCount } from '../key-values.js';
+import { describeEvent, isProgress } from '../pair/narrate.js';
+import { Progress } from '../progress.js';
 
 export const DEFAULT_DETECT_MS = '500';
 export const DEFAULT_LAG_MS = '200';
@@ -59,4 +61,17 @@ export function printJson(value: unknown): void {
 /** A message for a person, on stderr. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** Tells a person on stderr what a replica does; progress in one line, overwritten, where that is a terminal. */
+export function narrator(who: string, showProgress: boolean): (event: Parameters<typeof describeEvent>[1]) => void {
+  const progress = new Progress(showProgress);
+  return (event) => {
+    if (isProgress(event)) {
+      progress.show(describeEvent(who, event));
+      return;
+    }
+    progress.clear();
+    say(describeEvent(who, event));
+  };
 }

@@ -5,7 +5,7 @@ import { openTypist, withTypistOptions, type TypistArguments } from '../console/
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKill } from '../pair/kill.js';
 import { PairTyping } from '../pair/pair-typing.js';
-import { describePairEvent, renderPairResult } from '../pair/narrate.js';
+import { describeEvent, describePairEvent, renderPairResult } from '../pair/narrate.js';
 import { runPair } from '../pair/run-pair.js';
 import type { PairResult } from '../pair/summary.js';
 import { Progress } from '../progress.js';
@@ -78,6 +78,8 @@ export const pairCommand: CommandModule<object, PairArguments> = {
           if (event.kind === 'progress' && event.who === 'primary') {
             progress.show(`${event.icount} instructions, ${event.mips.toFixed(0)} MIPS`);
           }
+          if (event.kind === 'replica' && event.event.kind === 'transfer')
+            progress.show(describeEvent(event.who, event.event));
           const line = describePairEvent(event);
           if (line === null) return;
           progress.clear();

@@ -14,8 +14,7 @@ import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
 import { openArbiter, openKey } from '../replica/surroundings.js';
-import { optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
-import { describeEvent } from '../pair/narrate.js';
+import { narrator, optionalCount, printJson, replicationTimes, withJson, withReplication } from './common.js';
 
 interface PrimaryArguments extends MachineArguments {
   readonly channel: string;
@@ -68,6 +67,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
   builder: options,
   handler: async (args) => {
     const parent = ParentLink.connect();
+    const tell = narrator('primary', !args.json);
     const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = args.runDirectory ?? makeRunDirectory(name);
     const report = await runLive({
@@ -91,7 +91,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
       },
       onEvent: (event) => {
         if (parent !== null) parent.send({ type: 'event', event: { ...event } });
-        else say(describeEvent('primary', event));
+        else tell(event);
       },
       onProgress: (session) => {
         const { icount } = session.live.machine;

@@ -3,6 +3,7 @@ import Table from 'cli-table3';
 import colors from 'picocolors';
 import type { KindTotals } from '../../hypervisor/log/account.js';
 import type { Takeover, Transfer } from '../replica/result.js';
+import type { TransferProgress } from '../replica/state-sender.js';
 import type { PairEvent } from './run-pair.js';
 import type { PairResult } from './summary.js';
 
@@ -22,8 +23,14 @@ function sentence(event: AnyEvent): string {
       return `listens for a backup at ${String(event['channel'])}`;
     case 'backup-joined': {
       const transfer = event['transfer'] as Transfer;
-      return `a backup joined; ${transfer.bytes} bytes of state sent in ${ms(transfer.totalMs)}`;
+      const rounds = `${transfer.rounds} round${transfer.rounds === 1 ? '' : 's'}`;
+      return `a backup joined; ${transfer.bytes} bytes of state sent in ${ms(transfer.totalMs)}, ${rounds}; the guest stood still for ${ms(transfer.pauseMs)}`;
     }
+    case 'transfer':
+    case 'receiving':
+      return transferProgress(event['progress'] as TransferProgress);
+    case 'join-failed':
+      return `a backup did not join: ${String(event['reason'])}`;
     case 'joined':
       return `joined ${String(event['primaryId'])}`;
     case 'backup-lost':
@@ -51,6 +58,16 @@ function sentence(event: AnyEvent): string {
   }
 }
 
+/** Whether an event is only worth a line that the next one overwrites. */
+export function isProgress(event: AnyEvent): boolean {
+  return event.kind === 'transfer' || event.kind === 'receiving';
+}
+
+/** How far a state transfer is. */
+function transferProgress({ round, share, bytes }: TransferProgress): string {
+  return `state transfer: round ${round}, ${Math.round(share * 100)} %, ${(bytes / 2 ** 20).toFixed(0)} MiB sent`;
+}
+
 /** One line about a pair's event, or null for those that are progress only. */
 export function describePairEvent(event: PairEvent): string | null {
   switch (event.kind) {
@@ -59,6 +76,7 @@ export function describePairEvent(event: PairEvent): string | null {
         event.forward === null ? '' : `; the client talks to it through udp ${event.forward}`
       }`;
     case 'replica':
+      if (isProgress(event.event)) return null;
       return describeEvent(event.who, event.event);
     case 'killed':
       return `${colors.cyan('──')} ${colors.red(`kill -9: the ${event.who} is dead`)} (last heard at icount ${event.icount})`;

@@ -2,9 +2,11 @@
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import type { FollowerOptions } from './follower.js';
 import type { Takeover } from './result.js';
+import type { TransferProgress } from './state-sender.js';
 
-export interface BackupSessionOptions {
+export interface BackupSessionOptions extends FollowerOptions {
   readonly connection: FrameConnection;
   readonly replicaId: string;
   readonly arbiter: Arbiter;
@@ -15,10 +17,10 @@ export interface BackupSessionOptions {
   readonly primaryGone: () => Promise<boolean>;
   readonly onSnapshot: (name: string) => void;
   readonly onEvent: (event: BackupEvent) => void;
-  readonly breakAt?: { readonly icount: number; readonly reached: () => void };
 }
 
 export type BackupEvent =
+  | { readonly kind: 'receiving'; readonly progress: TransferProgress }
   | { readonly kind: 'joined'; readonly primaryId: string }
   | { readonly kind: 'primary-silent'; readonly reason: Takeover['reason']; readonly detectMs: number }
   | { readonly kind: 'drained'; readonly icount: number; readonly ms: number }

@@ -3,31 +3,34 @@
  * silent drains what it holds, contends at the arbiter and hands its machine over to go live. The decisions are
  * those of backup-state.ts; this file performs them.
  *
- *   connect -> HELLO -> WELCOME, PAGES, STATE -> LOG ... -> silent -> drain -> test-and-set -> live
+ *   connect -> HELLO -> WELCOME, PAGES ..., STATE -> LOG ... -> silent -> drain -> test-and-set -> live
  */
 import { DecodeError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
-import { decodeMessage, encodeMessage, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
+import { decodeMessage, encodeMessage, type Message } from '../../hypervisor/channel/messages.js';
 import { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
 import { nextBackup, type BackupEffect, type BackupInput, type BackupState } from '../../hypervisor/ft/backup-state.js';
 import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
 import { LogAccount } from '../../hypervisor/log/account.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { ExecutionLag } from './execution-lag.js';
+import { Follower } from './follower.js';
 import { ownHello } from './handshake.js';
 import { hostMs } from './host-time.js';
 import { Joiner } from './joiner.js';
 import type { BackupSessionOptions } from './backup-session-options.js';
 import type { Takeover } from './result.js';
+import type { TransferProgress } from './state-sender.js';
 import { TakeoverTimes } from './takeover-times.js';
+import { throttled } from './throttled.js';
 
 /** How following ended. */
 export type BackupOutcome = 'finished' | 'live';
 
 const WATCH_MS = 20;
 const ARBITER_RETRY_MS = 200;
+/** Time between reports of a transfer's progress. */
+const PROGRESS_MS = 100;
 const PROBE_RETRY_MS = 10;
-/** Instructions between looks at the sockets: about 2 ms. */
-const STEP_INSTRUCTIONS = 1_000_000;
 
 export class BackupSession {
   readonly account = new LogAccount();
@@ -36,12 +39,12 @@ export class BackupSession {
   readonly #options: BackupSessionOptions;
   readonly #detector: FailureDetector;
   #state: BackupState = 'joining';
-  #replica: BackupReplica | null = null;
+  #follower: Follower | null = null;
   #epoch = 0;
   readonly #times = new TakeoverTimes();
-  #looping = false;
+  readonly #progress: (progress: TransferProgress) => void;
   #watch: NodeJS.Timeout | null = null;
-  #broken = false;
+  #ended = false;
   #startMs = hostMs();
   #resolve: ((outcome: BackupOutcome) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -50,13 +53,16 @@ export class BackupSession {
     this.#options = options;
     this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
     this.#joiner = new Joiner(options.checkConfig);
+    this.#progress = throttled(PROGRESS_MS, (progress) => {
+      options.onEvent({ kind: 'receiving', progress });
+    });
   }
 
   get state(): BackupState {
     return this.#state;
   }
   get replica(): BackupReplica | null {
-    return this.#replica;
+    return this.#follower?.replica ?? null;
   }
   get machine(): Machine | null {
     return this.#joiner.machine;
@@ -107,7 +113,13 @@ export class BackupSession {
         return;
       case 'blob':
       case 'pages':
+      case 'zeros':
         this.#joiner.take(message);
+        this.#progress(this.#joiner.progress);
+        return;
+      case 'round':
+        this.#joiner.roundEnded(message.round);
+        this.#options.connection.send(encodeMessage({ type: 'stored', round: message.round }));
         return;
       case 'state':
         this.#stateComplete(message);
@@ -116,7 +128,7 @@ export class BackupSession {
         this.#log(message.frame);
         return;
       case 'heartbeat':
-        this.#replica?.consoleReleased(message.consoleReleased);
+        this.replica?.consoleReleased(message.consoleReleased);
         this.#acknowledge();
         return;
       case 'bye':
@@ -141,84 +153,50 @@ export class BackupSession {
 
   #stateComplete(message: Extract<Message, { type: 'state' }>): void {
     const machine = this.#joiner.complete(message);
-    const { firstSeq, consoleOffset } = this.#joiner.welcomed as Welcome;
-    this.#replica = new BackupReplica({
+    const { firstSeq, consoleOffset, console } = message;
+    const replica = new BackupReplica({
       machine,
       firstSeq,
-      consoleOffset,
+      console: { offset: consoleOffset, bytes: console },
       onFrame: (frame) => {
         this.account.addFrame(frame);
       },
       onSnapshot: this.#options.onSnapshot,
     });
     this.#startMs = hostMs();
+    this.#follower = new Follower(replica, this.lag, this.#options, {
+      starved: () => {
+        if (this.#state === 'draining') this.#drained(replica);
+      },
+      ended: () => {
+        this.#logEnded(replica);
+      },
+      failed: (error) => {
+        this.#failed(error);
+      },
+    });
     this.#input({ kind: 'state-complete' });
     this.#acknowledge();
   }
 
   #log(frame: Uint8Array): void {
-    const replica = this.#replica;
-    if (replica === null) throw new DecodeError('bad-order', 0, 'a log frame before the state');
+    if (this.#follower === null) throw new DecodeError('bad-order', 0, 'a log frame before the state');
     if (this.#state !== 'replaying') return;
-    replica.receive(frame);
-    this.lag.received(replica.receivedSeq);
+    this.#follower.receive(frame);
     this.#acknowledge();
-    this.#schedule();
   }
 
   #bye(): void {
-    if (this.#state !== 'replaying' || this.#replica?.end != null) return;
+    if (this.#state !== 'replaying' || this.replica?.end != null) return;
     this.#suspect('bye');
   }
 
   #acknowledge(): void {
-    const replica = this.#replica;
+    const { replica } = this;
     if (replica === null || this.#state !== 'replaying') return;
     const { receivedSeq, executedSeq } = replica;
     const icount = replica.machine.icount;
     this.#options.connection.send(encodeMessage({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.lag.ms }));
-  }
-
-  // --- executing ---
-
-  #schedule(): void {
-    if (this.#looping) return;
-    this.#looping = true;
-    setImmediate(() => {
-      this.#looping = false;
-      this.#guard(() => {
-        this.#step();
-      });
-    });
-  }
-
-  #step(): void {
-    const replica = this.#replica;
-    if (replica === null || (this.#state !== 'replaying' && this.#state !== 'draining')) return;
-    const result = replica.step(this.#budget(replica));
-    this.lag.executed(replica.executedSeq);
-    this.#checkBreak(replica);
-    if (result === 'running') {
-      this.#schedule();
-      return;
-    }
-    if (result === 'ended') {
-      this.#logEnded(replica);
-      return;
-    }
-    if (this.#state === 'draining') this.#drained(replica);
-  }
-
-  #budget(replica: BackupReplica): number {
-    const stopAt = this.#options.breakAt?.icount;
-    if (stopAt === undefined || this.#broken) return STEP_INSTRUCTIONS;
-    return Math.max(1, Math.min(STEP_INSTRUCTIONS, stopAt - replica.machine.icount));
-  }
-
-  #checkBreak(replica: BackupReplica): void {
-    if (this.#broken || replica.machine.icount < (this.#options.breakAt?.icount ?? Infinity)) return;
-    this.#broken = true;
-    this.#options.breakAt?.reached();
   }
 
   #logEnded(replica: BackupReplica): void {
@@ -244,7 +222,7 @@ export class BackupSession {
 
   /** The channel is closed: ask until it is known that nobody listens there, or silence has lasted long enough. */
   async #channelClosed(): Promise<void> {
-    while (this.#state === 'joining' || this.#state === 'replaying') {
+    while (!this.#ended && (this.#state === 'joining' || this.#state === 'replaying')) {
       if (await this.#options.primaryGone()) {
         this.#guard(() => {
           this.#suspect('connection-refused');
@@ -261,7 +239,7 @@ export class BackupSession {
     const detectMs = this.#times.suspected(reason);
     this.#input({ kind: 'primary-silent' });
     this.#options.onEvent({ kind: 'primary-silent', reason, detectMs });
-    this.#schedule();
+    this.#follower?.wake();
   }
 
   #drained(replica: BackupReplica): void {
@@ -322,7 +300,7 @@ export class BackupSession {
   }
 
   #powerOffReason(): string {
-    if (this.#replica === null) return 'the live replica went away before this backup had its whole state';
+    if (this.#follower === null) return 'the live replica went away before this backup had its whole state';
     return `another replica won epoch ${this.#epoch + 1}; this backup powers off`;
   }
 
@@ -330,11 +308,15 @@ export class BackupSession {
     try {
       action();
     } catch (error) {
-      if (error instanceof DivergenceError) this.#diverged(error);
-      this.#over();
-      this.#options.connection.close();
-      this.#reject?.(error);
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof DivergenceError) this.#diverged(error);
+    this.#over();
+    this.#options.connection.close();
+    this.#reject?.(error);
   }
 
   #diverged(error: DivergenceError): void {
@@ -343,7 +325,9 @@ export class BackupSession {
   }
 
   #over(): void {
+    this.#ended = true;
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;
+    this.#follower?.stop();
   }
 }

@@ -1,26 +1,30 @@
 /**
  * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
- * fill its RAM, STATE completes it.
+ * and ZEROS fill its RAM, STATE completes it.
  */
+import type { StateRecord } from '../../devices/state.js';
 import { DecodeError } from '../../emulator/errors.js';
-import type { Message, Welcome } from '../../hypervisor/channel/messages.js';
+import { PAGE_BYTES, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
+import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { BLOB_BYTES_MAX, FILES_MAX, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
-import { Machine } from '../../hypervisor/machine/machine.js';
+import { Machine, type MachineState } from '../../hypervisor/machine/machine.js';
+import { decodeStateRecord } from '../../hypervisor/state-codec.js';
 import { configOfHeader } from './handshake.js';
-import { initialRate } from '../../hypervisor/ft/clock-policy.js';
-import { decodeMachineState, storePages } from './state-transfer.js';
+import type { TransferProgress } from './state-sender.js';
 
 /** The firmware and the files. */
 const BLOBS_MAX = 1 + FILES_MAX;
+const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
 export class Joiner {
   readonly #checkConfig: (config: MachineConfig) => void;
   #machine: Machine | null = null;
-  #welcome: Welcome | null = null;
   readonly #blobs = new BlobStore();
   #blobCount = 0;
   #pagesStored = 0;
+  #round = 1;
+  #newestPage = 0;
   #complete = false;
 
   /** @param checkConfig refuses a machine that this replica cannot serve, by throwing ConfigError */
@@ -31,19 +35,17 @@ export class Joiner {
   get machine(): Machine | null {
     return this.#machine;
   }
-  /** What the live replica said of itself. */
-  get welcomed(): Welcome | null {
-    return this.#welcome;
+
+  /** How far the transfer is; pages ascend within a round. */
+  get progress(): TransferProgress {
+    const pages = (this.#machine?.config.memoryBytes ?? PAGE_BYTES) / PAGE_BYTES;
+    return { round: this.#round, share: (this.#newestPage + 1) / pages, bytes: this.#pagesStored * PAGE_BYTES };
   }
 
-  /** A part of the state. @throws DecodeError */
-  take(message: Extract<Message, { type: 'blob' | 'pages' }>): void {
-    if (message.type === 'blob') {
-      this.#blob(message.data);
-      return;
-    }
-    storePages(this.#joining(), message.pages);
-    this.#pagesStored += message.pages.length;
+  /** The live replica has sent all of a round. */
+  roundEnded(round: number): void {
+    this.#round = round + 1;
+    this.#newestPage = 0;
   }
 
   /** @throws DecodeError, ConfigError */
@@ -52,8 +54,21 @@ export class Joiner {
     const config = configOfHeader(header);
     this.#checkConfig(config);
     this.#machine = new Machine(config, initialRate(config.clock), () => undefined, this.#blobs);
-    this.#welcome = welcome;
     return welcome;
+  }
+
+  /** A part of the state. @throws DecodeError */
+  take(message: Extract<Message, { type: 'blob' | 'pages' | 'zeros' }>): void {
+    switch (message.type) {
+      case 'blob':
+        this.#blob(message.data);
+        return;
+      case 'pages':
+        for (const { page, bytes } of message.pages) this.#store(page, bytes);
+        return;
+      case 'zeros':
+        for (const page of message.pages) this.#store(page, ZERO_PAGE);
+    }
   }
 
   /** The state is whole: returns the machine at the live replica's icount. @throws DecodeError */
@@ -75,8 +90,34 @@ export class Joiner {
     this.#blobs.add(Uint8Array.from(data));
   }
 
+  #store(page: number, bytes: Uint8Array): void {
+    if (!this.#joining().vcpu.ram.write(page * PAGE_BYTES, bytes)) {
+      throw new DecodeError('bad-page', 0, `page ${page} is not RAM`);
+    }
+    this.#pagesStored++;
+    this.#newestPage = page;
+  }
+
   #joining(): Machine {
     if (this.#machine === null || this.#complete) throw new DecodeError('bad-order', 0, 'state outside a join');
     return this.#machine;
   }
+}
+
+/** Decode the STATE message's body. @throws DecodeError */
+function decodeMachineState(bytes: Uint8Array): MachineState {
+  const record = decodeStateRecord(bytes);
+  const { cpu, devices, clock } = record;
+  if (!(cpu instanceof Uint8Array) || !isRecord(devices) || !isRecord(clock)) {
+    throw new DecodeError('bad-state', 0, 'the transferred state lacks cpu, devices or clock');
+  }
+  const { baseIcount, baseNs, rate } = clock;
+  if (typeof baseIcount !== 'number' || typeof baseNs !== 'number' || typeof rate !== 'number') {
+    throw new DecodeError('bad-state', 0, 'the transferred clock is not made of numbers');
+  }
+  return { cpu, devices, clock: { baseIcount, baseNs, rate } };
+}
+
+function isRecord(value: unknown): value is StateRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }

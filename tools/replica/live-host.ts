@@ -10,6 +10,7 @@ interface HostHooks {
   input(input: Input): void;
   /** A frame for the backup, if there is one. */
   frame(bytes: Uint8Array, lastSeq: number): void;
+  console(offset: number, bytes: Uint8Array): void;
 }
 
 export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHost {
@@ -25,7 +26,7 @@ export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHos
       options.ports[nic]?.send(data);
     },
     console: (offset, bytes) => {
-      options.console.write(offset, bytes);
+      hooks.console(offset, bytes);
     },
     frame: (bytes, lastSeq) => {
       hooks.frame(bytes, lastSeq);

@@ -5,6 +5,7 @@ import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { Transfer } from './result.js';
+import type { TransferProgress } from './state-sender.js';
 
 export interface LiveSessionOptions {
   readonly machine: Machine;
@@ -37,6 +38,8 @@ export interface NetworkPort {
 }
 
 export type SessionEvent =
+  | { readonly kind: 'transfer'; readonly replicaId: string; readonly progress: TransferProgress }
+  | { readonly kind: 'join-failed'; readonly replicaId: string; readonly reason: string }
   | { readonly kind: 'backup-joined'; readonly replicaId: string; readonly transfer: Transfer }
   | { readonly kind: 'backup-lost'; readonly reason: string }
   | { readonly kind: 'alone'; readonly epoch: number }

@@ -2,7 +2,7 @@
  * Edge: a live replica among its surroundings: the loop that steps it by host time, disks, the switch, the
  * console, one backup, the arbiter. The decisions are those of primary-state.ts; this file performs them.
  *
- *   listener -> acceptBackup() -> state transfer -> PrimaryLink      backup
+ *   listener -> acceptBackup() -> BackupDesk: state transfer, log      backup
  *   loop: LiveReplica.step(now) -> frames, packets, disk requests, console bytes
  *   watch (timer): heartbeats, silence of the backup -> test-and-set
  */
@@ -18,15 +18,13 @@ import {
 } from '../../hypervisor/ft/primary-state.js';
 import { LogAccount } from '../../hypervisor/log/account.js';
 import { FrameWriter } from '../../hypervisor/log/frame.js';
-import { awaitHello, refuse } from './admission.js';
-import { machineHeader } from './handshake.js';
+import { BackupDesk } from './backup-desk.js';
+import { ConsoleTail } from './console-tail.js';
 import { hostMs, hostNs } from './host-time.js';
-import { PrimaryLink } from './primary-link.js';
 import { Samples, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
 import { RunLoop } from './run-loop.js';
-import { sendState } from './state-transfer.js';
 
 /** Largest time between looks at the clock for heartbeats and silence. */
 const WATCH_MS_MAX = 50;
@@ -40,10 +38,8 @@ export class LiveSession {
   readonly #writer: FrameWriter;
   #state: PrimaryState;
   #epoch: number;
-  #link: PrimaryLink | null = null;
-  #lag: Samples | null = null;
-  #transfer: Transfer | null = null;
-  #joining = false;
+  readonly #desk: BackupDesk;
+  readonly #console: ConsoleTail;
   /** Host time before which the guest rests, so that the backup keeps up. */
   #restUntilNs = 0;
   #stopped = false;
@@ -66,6 +62,7 @@ export class LiveSession {
     this.#options = options;
     this.#state = nextPrimary('starting', { kind: 'arbiter', verdict: 'granted' })[0];
     this.#epoch = options.epoch;
+    this.#console = new ConsoleTail(options.console, options.consoleOffset);
     const at = options.machine.icount;
     this.#writer = new FrameWriter({ firstSeq: options.firstSeq, at, account: this.account });
     this.live = new LiveReplica({
@@ -79,7 +76,10 @@ export class LiveSession {
           this.input(input);
         },
         frame: (bytes, lastSeq) => {
-          this.#link?.sendLog(bytes, lastSeq);
+          this.#desk.link?.sendLog(bytes, lastSeq);
+        },
+        console: (offset, bytes) => {
+          this.#console.write(offset, bytes);
         },
       }),
       writer: this.#writer,
@@ -90,6 +90,7 @@ export class LiveSession {
       ...(options.breakAt === undefined ? {} : { breakAt: options.breakAt }),
     });
     this.live.recorder.setLogging(options.recorder !== null);
+    this.#desk = this.#openDesk();
   }
 
   get state(): PrimaryState {
@@ -99,14 +100,14 @@ export class LiveSession {
     return this.#epoch;
   }
   get transfer(): Transfer | null {
-    return this.#transfer;
+    return this.#desk.transfer;
   }
   /** The backup's execution lag over the run, and now. */
   get lag(): Samples | null {
-    return this.#lag;
+    return this.#desk.lag;
   }
   get lagMs(): number | null {
-    return this.#link?.lagMs ?? null;
+    return this.#desk.link?.lagMs ?? null;
   }
   get seconds(): number {
     return ((this.#endMs ?? hostMs()) - this.#startMs) / 1000;
@@ -134,6 +135,11 @@ export class LiveSession {
     });
   }
 
+  /** Console bytes of the guest from before this replica was live, once more. */
+  repeatConsole(offset: number, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#console.write(offset, bytes);
+  }
+
   /** An input for the guest. */
   input(input: Input): void {
     this.live.input(input);
@@ -141,24 +147,8 @@ export class LiveSession {
   }
 
   /** Let a connection join as the backup. Resolves when it has joined or was refused. */
-  async acceptBackup(connection: FrameConnection): Promise<void> {
-    const replicaId = await awaitHello(connection);
-    if (replicaId === null) return;
-    if (this.#state !== 'alone' || this.#link !== null || this.#joining) {
-      refuse(connection, 'there is a backup already, or the run is over');
-      return;
-    }
-    this.#joining = true;
-    try {
-      await this.#join(connection, replicaId);
-    } catch (error) {
-      if (!(error instanceof ReplicaError)) throw error;
-      connection.close();
-      this.#options.onEvent({ kind: 'backup-lost', reason: error.message });
-    } finally {
-      this.#joining = false;
-      this.#loop.wake();
-    }
+  acceptBackup(connection: FrameConnection): Promise<void> {
+    return this.#desk.accept(connection);
   }
 
   /** Let go of everything that keeps the process alive. */
@@ -166,54 +156,15 @@ export class LiveSession {
     this.#loop.stop();
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;
-    this.#link?.close('the run is over');
-  }
-
-  // --- joining ---
-
-  async #join(connection: FrameConnection, replicaId: string): Promise<void> {
-    const { machine } = this.live;
-    this.live.recorder.flush(machine.icount);
-    const firstSeq = this.#writer.nextSeq;
-    const header = machineHeader(machine.config, firstSeq, machine.icount);
-    const welcome = {
-      epoch: this.#epoch,
-      primaryId: this.#options.replicaId,
-      firstSeq,
-      consoleOffset: this.live.recorder.consoleOffset,
-    };
-    this.#transfer = await sendState(connection, machine, welcome, header);
-    // From the last transfer frame on this replica counts as paired.
-    this.#link = new PrimaryLink(
-      connection,
-      { detectMs: this.#options.detectMs, lagMs: this.#options.lagMs, firstSeq },
-      {
-        acknowledged: (seq) => {
-          this.live.gate.acknowledged(seq, hostMs());
-          this.#checkFinished();
-        },
-        ended: () => {
-          this.#backupEnded = true;
-          this.#checkFinished();
-        },
-        diverged: (what) => {
-          this.#options.onEvent({ kind: 'diverged', what });
-          this.#backupLost(`divergence: ${what}`);
-        },
-      },
-    );
-    this.#lag = this.#link.lag;
-    this.#backupEnded = false;
-    this.live.startLogging();
-    this.#input({ kind: 'backup-joined' });
-    this.#options.onEvent({ kind: 'backup-joined', replicaId, transfer: this.#transfer });
+    this.#desk.cancelTransfer();
+    this.#desk.release('the run is over');
   }
 
   // --- the loop ---
 
   /** One slice; returns the ms until the next one, null when something must wake the loop first. */
   #step(): number | null {
-    if (this.#joining) return null;
+    if (this.#desk.paused) return null;
     const start = hostNs();
     // A rest that the lag calls for is kept, whatever woke the loop.
     if (start < this.#restUntilNs) return (this.#restUntilNs - start) / 1e6;
@@ -223,7 +174,7 @@ export class LiveSession {
       return null;
     }
     const now = hostNs();
-    const restMs = this.#link?.restMs((now - start) / 1e6) ?? 0;
+    const restMs = this.#desk.restMs((now - start) / 1e6);
     this.#restUntilNs = now + restMs * 1e6;
     if (step.kind === 'running') return restMs;
     return step.untilNs === null ? null : Math.max(restMs, (step.untilNs - now) / 1e6);
@@ -244,14 +195,51 @@ export class LiveSession {
 
   // --- the backup's life ---
 
+  #openDesk(): BackupDesk {
+    const { replicaId, detectMs, lagMs, onEvent } = this.#options;
+    return new BackupDesk(
+      { live: this.live, console: this.#console, replicaId, detectMs, lagMs, onEvent },
+      {
+        vacant: () => this.#state === 'alone',
+        epoch: () => this.#epoch,
+        joinBegan: () => {
+          this.#input({ kind: 'join-began' });
+        },
+        joinFailed: () => {
+          if (this.#state === 'transferring') this.#input({ kind: 'join-failed' });
+          this.#loop.wake();
+        },
+        stateSent: () => {
+          this.#backupEnded = false;
+          this.#input({ kind: 'state-sent' });
+          this.#loop.wake();
+        },
+        acknowledged: (seq) => {
+          this.live.gate.acknowledged(seq, hostMs());
+          this.#checkFinished();
+        },
+        ended: () => {
+          this.#backupEnded = true;
+          this.#checkFinished();
+        },
+        diverged: (what) => {
+          onEvent({ kind: 'diverged', what });
+          this.#backupLost(`divergence: ${what}`);
+        },
+        failed: (error) => {
+          this.#failed(error);
+        },
+      },
+    );
+  }
+
   #look(): void {
-    if (this.#link === null) return;
-    this.#link.heartbeat(this.#options.console.released);
-    if (!this.#link.suspects()) return;
+    this.#desk.heartbeat(this.#options.console.released);
+    if (this.#desk.link?.suspects() !== true) return;
     // This process itself may have been stopped: what lies unread in the socket counts as life.
     setImmediate(() => {
       this.#guard(() => {
-        if (this.#link?.suspects() === true) this.#backupLost(`silent for more than ${this.#options.detectMs} ms`);
+        if (this.#desk.link?.suspects() === true) this.#backupLost(`silent for more than ${this.#options.detectMs} ms`);
       });
     });
   }
@@ -270,8 +258,8 @@ export class LiveSession {
   }
 
   #checkFinished(): void {
-    if (this.#state !== 'finishing' || this.#link === null || !this.#backupEnded) return;
-    if (this.#link.ackedSeq < this.live.recorder.lastSeq) return;
+    if (this.#state !== 'finishing' || this.#desk.link === null || !this.#backupEnded) return;
+    if (this.#desk.link.ackedSeq < this.live.recorder.lastSeq) return;
     this.#input({ kind: 'all-acknowledged' });
   }
 
@@ -288,9 +276,14 @@ export class LiveSession {
       case 'close-gate':
         this.live.gate.close(this.#writer.nextSeq - 1);
         return;
+      case 'start-logging':
+        this.live.startLogging();
+        return;
+      case 'cancel-transfer':
+        this.#desk.cancelTransfer();
+        return;
       case 'close-channel':
-        this.#link?.close('this backup was given up');
-        this.#link = null;
+        this.#desk.release('this backup was given up');
         return;
       case 'test-and-set':
         void this.#contend();

@@ -1,7 +1,9 @@
 /**
- * Edge: a live replica's side of the logging channel to one backup, from the moment it has the state.
+ * Edge: a live replica's side of the logging channel to one backup, from the moment its state is sent.
  *
  *   log frames, heartbeats ->      <- acknowledgements, the backup's end or divergence
+ *
+ * The state itself counts as the entry before the log's first: until it is acknowledged, the backup owes an answer.
  */
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { decodeMessage, encodeMessage, type End, type Message } from '../../hypervisor/channel/messages.js';
@@ -40,7 +42,9 @@ export class PrimaryLink {
     this.#hooks = hooks;
     this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
     this.#governor = new LagGovernor(options.lagMs);
-    this.#ackedSeq = this.#lastSeq = options.firstSeq - 1;
+    this.#lastSeq = options.firstSeq - 1;
+    this.#ackedSeq = this.#lastSeq - 1;
+    this.#detector.expectsAck(hostMs());
     connection.onFrame = (bytes) => {
       this.#receive(bytes);
     };

@@ -167,7 +167,7 @@ async function goLive(
       session.input(input);
     })),
   );
-  if (bytes.length > 0) console.write(offset, bytes);
+  session.repeatConsole(offset, bytes);
   const takeover = backup.takeover();
   options.onEvent({ kind: 'live', takeover });
   const signals = onStopSignals(session, options.parent);

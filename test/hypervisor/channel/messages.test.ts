@@ -9,20 +9,23 @@ import fc from 'fast-check';
 import { DecodeError } from '../../../emulator/errors.js';
 import {
   CHANNEL_PROTOCOL,
+  CONSOLE_TAIL_BYTES_MAX,
   decodeMessage,
   encodeMessage,
   PAGE_BYTES,
   PAGES_PER_MESSAGE,
+  ZEROS_PER_MESSAGE,
   type Message,
 } from '../../../hypervisor/channel/messages.js';
 
 const count = fc.maxSafeNat();
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const seq = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER });
 const name = fc.string({ minLength: 1, maxLength: 128 });
 const body = fc.uint8Array({ maxLength: 200 });
 const text = fc.string({ maxLength: 300, unit: 'grapheme' });
 const page = fc.record({
-  page: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  page: u32,
   bytes: fc.nat(255).map((fill) => new Uint8Array(PAGE_BYTES).fill(fill)),
 });
 
@@ -39,11 +42,18 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: fc.constant('refused' as const), reason: text }),
   fc.record({
     type: fc.constant('welcome' as const),
-    welcome: fc.record({ epoch: count, primaryId: name, firstSeq: count, consoleOffset: count }),
+    welcome: fc.record({ epoch: count, primaryId: name }),
     header: body,
   }),
   fc.record({ type: fc.constant('pages' as const), pages: fc.array(page, { maxLength: 3 }) }),
-  fc.record({ type: fc.constant('state' as const), pagesSent: fc.integer({ min: 0, max: 2 ** 32 - 1 }), state: body }),
+  fc.record({
+    type: fc.constant('state' as const),
+    pagesSent: u32,
+    firstSeq: count,
+    consoleOffset: count,
+    console: body,
+    state: body,
+  }),
   fc.record({ type: fc.constant('log' as const), frame: body }),
   fc.record({
     type: fc.constant('ack' as const),
@@ -60,28 +70,37 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
   }),
   fc.record({ type: fc.constant('bye' as const), reason: text }),
   fc.record({ type: fc.constant('blob' as const), data: body }),
+  fc.record({ type: fc.constant('zeros' as const), pages: fc.array(u32, { maxLength: 9 }) }),
+  fc.record({ type: fc.constant('round' as const), round: u32, pages: u32 }),
+  fc.record({ type: fc.constant('stored' as const), round: u32 }),
 );
 
 /** One message of each type with its bytes: what another build of the same protocol version sends. */
 const GOLDEN: [Message, string][] = [
   [
-    { type: 'hello', hello: { protocol: 1, replicaId: 'b', engine: '2', arch: 'x64' } },
-    `01${hex('{"protocol":1,"replicaId":"b","engine":"2","arch":"x64"}')}`,
+    { type: 'hello', hello: { protocol: 3, replicaId: 'b', engine: '2', arch: 'x64' } },
+    `01${hex('{"protocol":3,"replicaId":"b","engine":"2","arch":"x64"}')}`,
   ],
   [{ type: 'refused', reason: 'no' }, `02${hex('{"reason":"no"}')}`],
   [
     {
       type: 'welcome',
-      welcome: { epoch: 1, primaryId: 'a', firstSeq: 0, consoleOffset: 0 },
+      welcome: { epoch: 1, primaryId: 'a' },
       header: Uint8Array.of(9, 8),
     },
-    `033a000000${hex('{"epoch":1,"primaryId":"a","firstSeq":0,"consoleOffset":0}')}0908`,
+    `031b000000${hex('{"epoch":1,"primaryId":"a"}')}0908`,
   ],
   [
     { type: 'pages', pages: [{ page: 0x102, bytes: new Uint8Array(PAGE_BYTES).fill(0xab) }] },
     `0402010000${'ab'.repeat(PAGE_BYTES)}`,
   ],
-  [{ type: 'state', pagesSent: 3, state: Uint8Array.of(1, 2) }, '05030000000102'],
+  [
+    {
+      ...{ type: 'state', pagesSent: 3, firstSeq: 1, consoleOffset: 2 },
+      ...{ console: Uint8Array.of(7), state: Uint8Array.of(1, 2) },
+    },
+    '0503000000000000000000f03f000000000000004001000000070102',
+  ],
   [{ type: 'log', frame: Uint8Array.of(0xf0) }, '06f0'],
   [
     { type: 'ack', receivedSeq: 2, executedSeq: -1, icount: 1, lagMs: 0.5 },
@@ -92,6 +111,9 @@ const GOLDEN: [Message, string][] = [
   [{ type: 'end', end: { digest: 'd', icount: 7 } }, `0a${hex('{"digest":"d","icount":7}')}`],
   [{ type: 'bye', reason: 'é' }, '0bc3a9'],
   [{ type: 'blob', data: Uint8Array.of(0xee) }, '0cee'],
+  [{ type: 'zeros', pages: [1, 0x203] }, '0d0100000003020000'],
+  [{ type: 'round', round: 2, pages: 3 }, '0e0200000003000000'],
+  [{ type: 'stored', round: 2 }, '0f02000000'],
 ];
 
 function hex(text: string): string {
@@ -157,8 +179,10 @@ describe('every message', () => {
   });
 
   test('has its own type byte, all of them covered here', () => {
-    expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    expect(CHANNEL_PROTOCOL).toBe(2);
+    expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    ]);
+    expect(CHANNEL_PROTOCOL).toBe(3);
   });
 });
 
@@ -172,10 +196,11 @@ describe('damage', () => {
           expect(result.offset).toBeLessThanOrEqual(length + 1);
           continue;
         }
-        // Bodies that are opaque bytes or text to the end, checked by their own codecs, and an empty list of pages.
+        // Bodies that are opaque bytes or text to the end, checked by their own codecs, and shorter lists of pages.
         expect(result.type).toBe(message.type);
-        expect(['welcome', 'pages', 'state', 'log', 'diverged', 'bye', 'blob']).toContain(result.type);
+        expect(['welcome', 'pages', 'state', 'log', 'diverged', 'bye', 'blob', 'zeros']).toContain(result.type);
         if (result.type === 'pages') expect(result.pages).toEqual([]);
+        if (result.type === 'zeros') expect(result.pages.length).toBe((length - 1) / 4);
       }
     }
   });
@@ -194,7 +219,7 @@ describe('damage', () => {
   test('no random bytes do worse than a DecodeError', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 300 }), (type, rest) => {
-        tryDecode(Buffer.concat([Buffer.of(type % 14), rest]));
+        tryDecode(Buffer.concat([Buffer.of(type % 18), rest]));
       }),
       { numRuns: 2000 },
     );
@@ -202,7 +227,7 @@ describe('damage', () => {
 
   test('an unknown type, or none, is refused', () => {
     expect(tryDecode(new Uint8Array(0))).toMatchObject({ code: 'bad-type' });
-    for (const type of [0, 13, 14, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
+    for (const type of [0, 16, 17, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
   });
 });
 
@@ -224,7 +249,25 @@ describe('hostile lengths', () => {
     expect(refusal(4, Buffer.alloc(record * (PAGES_PER_MESSAGE + 1)))).toBe('bad-length');
   });
 
+  test('zero pages that are not whole numbers, or too many', () => {
+    for (const bytes of [1, 3, 5]) expect(refusal(13, Buffer.alloc(bytes))).toBe('bad-length');
+    expect(refusal(13, Buffer.alloc(4 * ZEROS_PER_MESSAGE))).toBe('accepted as zeros');
+    expect(refusal(13, Buffer.alloc(4 * ZEROS_PER_MESSAGE + 4))).toBe('bad-length');
+  });
+
+  test('a state whose console bytes are more than there are, or than may be', () => {
+    const head = Buffer.alloc(24);
+    head.writeUInt32LE(1, 20);
+    expect(refusal(5, head)).toBe('truncated');
+    head.writeUInt32LE(CONSOLE_TAIL_BYTES_MAX + 1, 20);
+    expect(refusal(5, head)).toBe('too-large');
+    expect(refusal(5, Buffer.alloc(23))).toBe('truncated');
+    expect(refusal(5, Buffer.alloc(24))).toBe('accepted as state');
+  });
+
   test('numbers with bytes too few or too many', () => {
+    for (const bytes of [0, 4, 7, 9, 12]) expect(refusal(14, Buffer.alloc(bytes))).toBe('bad-length');
+    for (const bytes of [0, 3, 5, 8]) expect(refusal(15, Buffer.alloc(bytes))).toBe('bad-length');
     for (const bytes of [0, 8, 31, 33, 40]) expect(refusal(7, Buffer.alloc(bytes))).toBe('bad-length');
     for (const bytes of [0, 7, 9, 16]) expect(refusal(8, Buffer.alloc(bytes))).toBe('bad-length');
   });
@@ -243,6 +286,8 @@ describe('hostile values', () => {
       expect(refusal(7, f64(0, bad, 0, 0))).toBe('bad-number');
       expect(refusal(7, f64(0, 0, bad, 0))).toBe('bad-number');
       expect(refusal(8, f64(bad))).toBe('bad-number');
+      expect(refusal(5, Buffer.concat([Buffer.alloc(4), f64(bad, 0), Buffer.alloc(4)]))).toBe('bad-number');
+      expect(refusal(5, Buffer.concat([Buffer.alloc(4), f64(0, bad), Buffer.alloc(4)]))).toBe('bad-number');
     }
     expect(refusal(7, f64(0, 0, 0, NaN))).toBe('bad-number');
     expect(refusal(7, f64(0, 0, 0, Infinity))).toBe('bad-number');
@@ -252,12 +297,12 @@ describe('hostile values', () => {
   test.each([
     ['nothing', ''],
     ['no JSON', '{"protocol":'],
-    ['bytes after the JSON', '{"protocol":1,"replicaId":"b","engine":"","arch":""} x'],
+    ['bytes after the JSON', '{"protocol":2,"replicaId":"b","engine":"","arch":""} x'],
     ['another kind of value', '[]'],
     ['null', 'null'],
-    ['a missing field', '{"protocol":1,"replicaId":"b","engine":""}'],
-    ['an empty id', '{"protocol":1,"replicaId":"","engine":"","arch":""}'],
-    ['a long id', JSON.stringify({ protocol: 1, replicaId: 'b'.repeat(129), engine: '', arch: '' })],
+    ['a missing field', '{"protocol":2,"replicaId":"b","engine":""}'],
+    ['an empty id', '{"protocol":2,"replicaId":"","engine":"","arch":""}'],
+    ['a long id', JSON.stringify({ protocol: 3, replicaId: 'b'.repeat(129), engine: '', arch: '' })],
     ['a broken number', '{"protocol":1.5,"replicaId":"b","engine":"","arch":""}'],
     ['a number as text', '{"protocol":"1","replicaId":"b","engine":"","arch":""}'],
     ['deep nesting', '['.repeat(100_000)],

@@ -19,7 +19,9 @@ const INPUTS = {
   granted: { kind: 'arbiter', verdict: 'granted' },
   denied: { kind: 'arbiter', verdict: 'denied' },
   unreachable: { kind: 'arbiter', verdict: 'unreachable' },
-  joined: { kind: 'backup-joined' },
+  began: { kind: 'join-began' },
+  failed: { kind: 'join-failed' },
+  sent: { kind: 'state-sent' },
   silent: { kind: 'backup-silent' },
   stopped: { kind: 'guest-stopped' },
   acknowledged: { kind: 'all-acknowledged' },
@@ -35,8 +37,14 @@ const EXPECTED: Record<PrimaryState, Partial<Record<InputName, PrimaryStep>>> = 
     unreachable: ['starting', ['retry-test-and-set']],
   },
   alone: {
-    joined: ['paired', ['close-gate']],
+    began: ['transferring', []],
     stopped: ['finished', ['report-end']],
+  },
+  transferring: {
+    // The backup may hold the state whole from here on, acknowledged or not.
+    sent: ['paired', ['close-gate', 'start-logging']],
+    failed: ['alone', []],
+    stopped: ['finished', ['cancel-transfer', 'report-end']],
   },
   paired: {
     silent: ['contending', ['close-channel', 'test-and-set']],
@@ -109,7 +117,7 @@ function explore(steps: number, look: (before: World, input: InputName, after: W
   }
 }
 
-const STEPS = 9;
+const STEPS = 10;
 
 describe.each(PRIMARY_STATES)('while %s', (state) => {
   test.each(INPUT_NAMES)('%s does what the protocol says, or is a broken invariant', (input) => {
@@ -141,7 +149,7 @@ describe('on every walk', () => {
       if (state === 'paired' || state === 'contending' || state === 'finishing' || state === 'contending-stopped') {
         expect(gateClosed).toBe(true);
       }
-      if (state === 'alone') expect(gateClosed).toBe(false);
+      if (state === 'alone' || state === 'transferring') expect(gateClosed).toBe(false);
     });
   });
 
@@ -150,6 +158,7 @@ describe('on every walk', () => {
       if (!after.effects.includes('report-end') || before.effects.includes('report-end')) return;
       expect([
         ['alone', 'stopped'],
+        ['transferring', 'stopped'],
         ['finishing', 'acknowledged'],
         ['contending-stopped', 'granted'],
       ]).toContainEqual([before.state, input]);
@@ -181,7 +190,10 @@ describe('on every walk', () => {
   });
 
   test('a second backup may join after the first was lost', () => {
-    const inputs: InputName[] = ['granted', 'joined', 'silent', 'unreachable', 'granted', 'joined', 'stopped'];
+    const inputs: InputName[] = [
+      ...(['granted', 'began', 'sent', 'silent', 'unreachable', 'granted'] as const),
+      ...(['began', 'failed', 'began', 'sent', 'stopped'] as const),
+    ];
     let state: PrimaryState = 'starting';
     for (const input of inputs) [state] = nextPrimary(state, INPUTS[input]);
     expect(state).toBe('finishing');

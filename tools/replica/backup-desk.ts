@@ -1,0 +1,160 @@
+/**
+ * Edge: a live replica's one backup, from its hello to its loss.
+ *
+ *   accept() -> hello -> StateSender (the guest runs) -> sent -> PrimaryLink -> release()
+ *
+ * Tells what happens through its hooks and decides nothing: that is primary-state.ts.
+ */
+import { ReplicaError } from '../../emulator/errors.js';
+import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
+import { awaitHello, refuse } from './admission.js';
+import type { ConsoleTail } from './console-tail.js';
+import { machineHeader } from './handshake.js';
+import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
+import type { Samples, Transfer } from './result.js';
+import type { SessionEvent } from './live-session-options.js';
+import { StateSender } from './state-sender.js';
+import { throttled } from './throttled.js';
+
+/** Time between reports of a transfer's progress. */
+const PROGRESS_MS = 100;
+
+export interface DeskOptions {
+  readonly live: LiveReplica;
+  readonly console: ConsoleTail;
+  readonly replicaId: string;
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly onEvent: (event: SessionEvent) => void;
+}
+
+export interface DeskHooks extends PrimaryLinkHooks {
+  /** Whether a backup may join now. */
+  readonly vacant: () => boolean;
+  readonly epoch: () => number;
+  joinBegan(): void;
+  /** The transfer broke off before its last frame was handed over; the guest may go on. */
+  joinFailed(): void;
+  /** The last frame of the state was handed over, in this very step. */
+  stateSent(): void;
+  /** Something that should not happen. */
+  failed(error: unknown): void;
+}
+
+export class BackupDesk {
+  readonly #options: DeskOptions;
+  readonly #hooks: DeskHooks;
+  #sender: StateSender | null = null;
+  #paused = false;
+  #link: PrimaryLink | null = null;
+  #transfer: Transfer | null = null;
+  #lag: Samples | null = null;
+
+  constructor(options: DeskOptions, hooks: DeskHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+  }
+
+  /** The guest stands still for the last step of a transfer. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+  get link(): PrimaryLink | null {
+    return this.#link;
+  }
+  /** The newest transfer that was completed. */
+  get transfer(): Transfer | null {
+    return this.#transfer;
+  }
+  /** Execution lag of the newest backup. */
+  get lag(): Samples | null {
+    return this.#lag;
+  }
+
+  /** Let a connection join as the backup. Resolves when it has joined or was refused. */
+  async accept(connection: FrameConnection): Promise<void> {
+    const replicaId = await awaitHello(connection);
+    if (replicaId === null) return;
+    if (!this.#hooks.vacant()) {
+      refuse(connection, 'there is a backup already, or the run is over');
+      return;
+    }
+    this.#hooks.joinBegan();
+    try {
+      this.#sender = this.#senderTo(connection, replicaId);
+      await this.#sender.run();
+    } catch (error) {
+      connection.close();
+      if (!(error instanceof ReplicaError)) {
+        this.#hooks.failed(error);
+        return;
+      }
+      this.#options.onEvent({ kind: 'join-failed', replicaId, reason: error.message });
+      this.#hooks.joinFailed();
+    } finally {
+      this.#sender = null;
+      this.#paused = false;
+    }
+  }
+
+  /** The run is over: a transfer under way is pointless. */
+  cancelTransfer(): void {
+    this.#sender?.cancel('the run is over');
+  }
+
+  /** Give this backup up. */
+  release(reason: string): void {
+    this.#link?.close(reason);
+    this.#link = null;
+  }
+
+  heartbeat(consoleReleased: number): void {
+    this.#sender?.heartbeat();
+    this.#link?.heartbeat(consoleReleased);
+  }
+
+  /** How long the guest rests after `workedMs`, for its backup's sake. */
+  restMs(workedMs: number): number {
+    if (this.#sender !== null) return workedMs * this.#sender.restShare;
+    return this.#link?.restMs(workedMs) ?? 0;
+  }
+
+  #senderTo(connection: FrameConnection, replicaId: string): StateSender {
+    const { live, console, detectMs, onEvent } = this.#options;
+    const { machine, recorder } = live;
+    const header = machineHeader(machine.config, 0, machine.icount);
+    const welcome = { epoch: this.#hooks.epoch(), primaryId: this.#options.replicaId };
+    return new StateSender(
+      { connection, machine, welcome, header, detectMs },
+      {
+        pause: () => {
+          this.#paused = true;
+        },
+        cut: () => {
+          const firstSeq = recorder.cut(machine.icount);
+          const { offset, bytes } = console.unreleased();
+          return { firstSeq, consoleOffset: offset, console: bytes };
+        },
+        sent: (transfer) => {
+          this.#sent(connection, replicaId, transfer);
+        },
+        progress: throttled(PROGRESS_MS, (progress) => {
+          onEvent({ kind: 'transfer', replicaId, progress });
+        }),
+      },
+    );
+  }
+
+  /** The backup may hold the state whole: from here on its silence is a matter for the arbiter. */
+  #sent(connection: FrameConnection, replicaId: string, transfer: Transfer): void {
+    const { detectMs, lagMs, live, onEvent } = this.#options;
+    this.#transfer = transfer;
+    this.#link = new PrimaryLink(connection, { detectMs, lagMs, firstSeq: live.recorder.lastSeq + 1 }, this.#hooks);
+    this.#lag = this.#link.lag;
+    this.#sender = null;
+    this.#paused = false;
+    this.#hooks.stateSent();
+    onEvent({ kind: 'backup-joined', replicaId, transfer });
+  }
+}

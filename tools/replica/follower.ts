@@ -1,0 +1,95 @@
+/**
+ * Edge: executes a log as it arrives, in steps between looks at the sockets.
+ *
+ *   frame -> receive() -> BackupReplica ... RunLoop: step() -> starved (wait for more) or ended
+ */
+import type { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
+import type { ExecutionLag } from './execution-lag.js';
+import { hostMs } from './host-time.js';
+import { RunLoop } from './run-loop.js';
+
+/** Instructions between looks at the sockets: about 2 ms. */
+const STEP_INSTRUCTIONS = 1_000_000;
+
+export interface FollowerOptions {
+  /** Share of full speed at which this backup executes (for tests of the lag governor). */
+  readonly throttle?: number | undefined;
+  /** Called once when icount reaches `icount`. */
+  readonly breakAt?: { readonly icount: number; readonly reached: () => void } | undefined;
+}
+
+export interface FollowerHooks {
+  /** Every entry held is executed. */
+  starved(): void;
+  /** The log's stop entry was reached. */
+  ended(): void;
+  /** A step threw; the loop has stopped. */
+  failed(error: unknown): void;
+}
+
+export class Follower {
+  readonly replica: BackupReplica;
+  readonly lag: ExecutionLag;
+  readonly #options: FollowerOptions;
+  readonly #hooks: FollowerHooks;
+  readonly #loop: RunLoop;
+  #broken = false;
+  /** Host time before which a throttled backup rests. */
+  #restUntilMs = 0;
+
+  constructor(replica: BackupReplica, lag: ExecutionLag, options: FollowerOptions, hooks: FollowerHooks) {
+    this.replica = replica;
+    this.lag = lag;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#loop = new RunLoop(
+      () => this.#step(),
+      (error) => {
+        hooks.failed(error);
+      },
+    );
+    this.#loop.start();
+  }
+
+  /** A frame of the log. @throws DecodeError */
+  receive(frame: Uint8Array): void {
+    this.replica.receive(frame);
+    this.lag.received(this.replica.receivedSeq);
+    this.#loop.wake();
+  }
+
+  /** Call starved() or ended() again although nothing new has come. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  stop(): void {
+    this.#loop.stop();
+  }
+
+  #step(): number | null {
+    const startMs = hostMs();
+    if (startMs < this.#restUntilMs) return this.#restUntilMs - startMs;
+    const result = this.replica.step(this.#budget());
+    this.lag.executed(this.replica.executedSeq);
+    this.#checkBreak();
+    if (result === 'starved') this.#hooks.starved();
+    if (result === 'ended') this.#hooks.ended();
+    const workedMs = hostMs() - startMs;
+    const restMs = workedMs * (1 / (this.#options.throttle ?? 1) - 1);
+    this.#restUntilMs = startMs + workedMs + restMs;
+    return result === 'running' ? restMs : null;
+  }
+
+  #budget(): number {
+    const stopAt = this.#options.breakAt?.icount;
+    if (stopAt === undefined || this.#broken) return STEP_INSTRUCTIONS;
+    return Math.max(1, Math.min(STEP_INSTRUCTIONS, stopAt - this.replica.machine.icount));
+  }
+
+  #checkBreak(): void {
+    if (this.#broken || this.replica.machine.icount < (this.#options.breakAt?.icount ?? Infinity)) return;
+    this.#broken = true;
+    this.#options.breakAt?.reached();
+  }
+}

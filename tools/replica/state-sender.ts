@@ -1,0 +1,269 @@
+/**
+ * Edge: brings a joining backup to a running replica's state over the logging channel (pre-copy).
+ *
+ *   BLOBs (firmware), WELCOME, then rounds: PAGES, ZEROS, ROUND -> ; <- STORED     the guest runs
+ *   the last round and STATE ->                                  the guest stands still
+ *
+ * Zero pages are left out of the first round: the backup's RAM starts as zeros.
+ * Invariants: until the last frame is handed to the transport nothing has changed for the live replica, whatever
+ * breaks; handing it over and hooks.sent() are one step, with nothing in between.
+ */
+import { ReplicaError } from '../../emulator/errors.js';
+import { TRANSPORT_FRAME_BYTES_MAX } from '../../hypervisor/channel/framing.js';
+import {
+  CONSOLE_TAIL_BYTES_MAX,
+  decodeMessage,
+  encodeMessage,
+  PAGE_BYTES,
+  PAGES_PER_MESSAGE,
+  ZEROS_PER_MESSAGE,
+  type Message,
+  type Page,
+  type Welcome,
+} from '../../hypervisor/channel/messages.js';
+import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import { Precopy } from '../../hypervisor/ft/precopy.js';
+import type { Machine } from '../../hypervisor/machine/machine.js';
+import { encodeState } from '../../hypervisor/state-codec.js';
+import { hostMs } from './host-time.js';
+import type { Transfer } from './result.js';
+
+/** Reader of the dirty bitmap that belongs to state transfers. */
+const DIRTY_CONSUMER = 1;
+/** A backup that neither takes nor stores anything for this long (or for the time-out, if longer) is given up. */
+const STALLED_MS_MIN = 3000;
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+/** Pages looked at before the guest gets its turn. */
+const PAGES_PER_TURN = 2048;
+
+export interface SenderOptions {
+  readonly connection: FrameConnection;
+  readonly machine: Machine;
+  readonly welcome: Welcome;
+  readonly header: Uint8Array;
+  readonly detectMs: number;
+}
+
+/** Where the log and the console go on after the transfer. */
+export type LogCut = Pick<Extract<Message, { type: 'state' }>, 'firstSeq' | 'consoleOffset' | 'console'>;
+
+export interface SenderHooks {
+  /** The guest stands still until the transfer is over. */
+  pause(): void;
+  /** Close the open frame of the log. Called while the guest stands still. */
+  cut(): LogCut;
+  /** The last frame was handed to the transport in this very step. */
+  sent(transfer: Transfer): void;
+  progress(progress: TransferProgress): void;
+}
+
+export interface TransferProgress {
+  readonly round: number;
+  /** How much of the round is done, 0 to 1. */
+  readonly share: number;
+  /** Bytes sent so far in all rounds. */
+  readonly bytes: number;
+}
+
+/** What a round left to do. */
+interface Left {
+  readonly dirty: Uint32Array;
+  /** The guest is stopped for it. */
+  readonly last: boolean;
+}
+
+export class StateSender {
+  readonly #options: SenderOptions;
+  readonly #hooks: SenderHooks;
+  readonly #precopy = new Precopy();
+  readonly #startMs = hostMs();
+  #over = false;
+  #bytes = 0;
+  #pagesSent = 0;
+  #movedMs = hostMs();
+  #onStored: () => void = () => undefined;
+  #break: (error: ReplicaError) => void = () => undefined;
+
+  constructor(options: SenderOptions, hooks: SenderHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+  }
+
+  /** How long the guest should rest for each ms that it worked. */
+  get restShare(): number {
+    return this.#precopy.restShare;
+  }
+
+  /** Send everything. Resolves after hooks.sent(). @throws ReplicaError when the transfer broke off before */
+  async run(): Promise<void> {
+    const broken = new Promise<never>((_, reject) => {
+      this.#break = reject;
+    });
+    const { connection, detectMs } = this.#options;
+    const stalledMs = Math.max(STALLED_MS_MIN, detectMs);
+    const watch = setInterval(() => {
+      if (hostMs() - this.#movedMs > stalledMs) this.cancel(`it stored nothing for ${stalledMs} ms`);
+    }, stalledMs / 10);
+    connection.onClose = (reason) => {
+      this.cancel(reason);
+    };
+    connection.onFrame = (bytes) => {
+      this.#receive(bytes);
+    };
+    try {
+      await Promise.race([this.#transfer(), broken]);
+    } finally {
+      clearInterval(watch);
+      this.#over = true;
+      connection.onDrain = null;
+    }
+  }
+
+  /** Tell the backup that this replica is there while nothing else is sent. */
+  heartbeat(): void {
+    if (!this.#over) this.#options.connection.send(encodeMessage({ type: 'heartbeat', consoleReleased: 0 }));
+  }
+
+  /** Break the transfer off; too late once the last frame is handed over. */
+  cancel(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#break(new ReplicaError(`the state transfer broke off: ${reason}`));
+  }
+
+  #receive(bytes: Uint8Array): void {
+    const message = decodeMessage(bytes);
+    if (this.#over || message.type !== 'stored' || message.round !== this.#precopy.rounds + 1) return;
+    this.#movedMs = hostMs();
+    this.#onStored();
+  }
+
+  async #transfer(): Promise<void> {
+    const { machine, welcome, header } = this.#options;
+    const { vcpu } = machine;
+    for (const data of machine.blobs.of(machine.config)) await this.#send({ type: 'blob', data });
+    await this.#send({ type: 'welcome', welcome, header });
+    vcpu.collectDirty(DIRTY_CONSUMER);
+    let left = await this.#firstRound();
+    // The log begins with a digest: hash most pages now, in the guest's running time.
+    vcpu.ramDigest();
+    while (!left.last) left = await this.#round(left.dirty);
+    this.#hooks.pause();
+    const stoppedMs = hostMs();
+    const rest = new Set([...left.dirty, ...vcpu.collectDirty(DIRTY_CONSUMER)]);
+    await this.#sendPages([...rest], { from: 0, of: rest.size });
+    this.#finish(stoppedMs);
+  }
+
+  /** All of RAM but its zero pages. */
+  async #firstRound(): Promise<Left> {
+    const startMs = hostMs();
+    const ram = this.#options.machine.vcpu.ram.view;
+    const pages = ram.length / PAGE_BYTES;
+    for (let first = 0; first < pages && !this.#over; first += PAGES_PER_TURN) {
+      const some: number[] = [];
+      for (let page = first; page < Math.min(pages, first + PAGES_PER_TURN); page++) {
+        if (!ZERO_PAGE.equals(pageOf(ram, page))) some.push(page);
+      }
+      await this.#sendPages(some, { from: first, of: pages });
+      await turn();
+    }
+    return this.#stored(this.#pagesSent, startMs);
+  }
+
+  async #round(dirty: Uint32Array): Promise<Left> {
+    const startMs = hostMs();
+    await this.#sendPages(dirty, { from: 0, of: dirty.length });
+    return this.#stored(dirty.length, startMs);
+  }
+
+  /** Wait until the backup has stored the round: what the wire still holds is not yet copied. */
+  async #stored(pages: number, startMs: number): Promise<Left> {
+    const stored = new Promise<void>((resolve) => {
+      this.#onStored = resolve;
+    });
+    await this.#send({ type: 'round', round: this.#precopy.rounds + 1, pages });
+    await stored;
+    const dirty = this.#options.machine.vcpu.collectDirty(DIRTY_CONSUMER);
+    return { dirty, last: this.#precopy.enough(pages, hostMs() - startMs, dirty.length) };
+  }
+
+  #finish(stoppedMs: number): void {
+    const { machine, connection } = this.#options;
+    const { cpu, devices, clock } = machine.save();
+    const state = encodeState({ cpu, devices, clock });
+    const cut = this.#hooks.cut();
+    const console = cut.console.subarray(Math.max(0, cut.console.length - CONSOLE_TAIL_BYTES_MAX));
+    const consoleOffset = cut.consoleOffset + cut.console.length - console.length;
+    const { firstSeq } = cut;
+    const frame = encodeMessage({ type: 'state', pagesSent: this.#pagesSent, firstSeq, consoleOffset, console, state });
+    if (frame.length > TRANSPORT_FRAME_BYTES_MAX) {
+      throw new ReplicaError(`the state without RAM has ${frame.length} bytes, more than a frame of the channel`);
+    }
+    if (this.#over || !connection.open) throw new ReplicaError('the state transfer broke off before its last frame');
+    connection.send(frame);
+    this.#over = true;
+    this.#bytes += frame.length;
+    const now = hostMs();
+    const rounds = this.#precopy.rounds + 1;
+    this.#hooks.sent({ bytes: this.#bytes, rounds, pauseMs: now - stoppedMs, totalMs: now - this.#startMs });
+  }
+
+  /** Send pages as they are now, zero pages by their number only. */
+  async #sendPages(numbers: ArrayLike<number>, place: { readonly from: number; readonly of: number }): Promise<void> {
+    const ram = this.#options.machine.vcpu.ram.view;
+    let pages: Page[] = [];
+    let zeros: number[] = [];
+    for (let i = 0; i < numbers.length && !this.#over; i++) {
+      const page = numbers[i]!;
+      const bytes = pageOf(ram, page);
+      if (ZERO_PAGE.equals(bytes)) zeros.push(page);
+      else pages.push({ page, bytes });
+      if (zeros.length === ZEROS_PER_MESSAGE) {
+        await this.#sendRecords({ type: 'zeros', pages: zeros });
+        zeros = [];
+      }
+      if (pages.length < PAGES_PER_MESSAGE) continue;
+      await this.#sendRecords({ type: 'pages', pages });
+      pages = [];
+      this.#progress((place.from + i + 1) / place.of);
+      await turn();
+    }
+    if (pages.length > 0) await this.#sendRecords({ type: 'pages', pages });
+    if (zeros.length > 0) await this.#sendRecords({ type: 'zeros', pages: zeros });
+    this.#progress((place.from + numbers.length) / Math.max(1, place.of));
+  }
+
+  #progress(share: number): void {
+    this.#hooks.progress({ round: this.#precopy.rounds + 1, share, bytes: this.#bytes });
+  }
+
+  async #sendRecords(message: Extract<Message, { type: 'pages' | 'zeros' }>): Promise<void> {
+    this.#pagesSent += message.pages.length;
+    await this.#send(message);
+  }
+
+  /** Send one frame and wait while the transport is full. */
+  async #send(message: Message): Promise<void> {
+    if (this.#over) return;
+    const { connection } = this.#options;
+    const bytes = encodeMessage(message);
+    this.#bytes += bytes.length;
+    if (!connection.send(bytes)) {
+      if (!connection.open) throw new ReplicaError('the state transfer broke off: the backup went away');
+      await new Promise<void>((resolve) => {
+        connection.onDrain = resolve;
+      });
+    }
+    this.#movedMs = hostMs();
+  }
+}
+
+function pageOf(ram: Buffer, page: number): Uint8Array {
+  return ram.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+}
+
+/** Let everything else of this process have its turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
