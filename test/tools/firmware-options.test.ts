@@ -11,6 +11,8 @@ import { planFiles, readBios } from '../../tools/replica/firmware-options.js';
 import { parseNet } from '../../tools/replica/net-options.js';
 
 let folder = '';
+/** A BIOS without a VGA BIOS beside it. */
+const BIOS = '/nonexistent/bios.bin';
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ft86-firmware-'));
   writeFileSync(join(folder, 'card.rom'), 'ROM');
@@ -27,20 +29,20 @@ function named(files: ReturnType<typeof planFiles>): Record<string, string> {
 
 describe('planFiles', () => {
   test('the serial console and no boot menu are what SeaBIOS gets by default', () => {
-    expect(named(planFiles([], [], []))).toEqual({
+    expect(named(planFiles([], [], [], BIOS))).toEqual({
       'etc/sercon-port': '\xf8\x03\0\0\0\0\0\0',
       'etc/show-boot-menu': '\0\0\0\0\0\0\0\0',
     });
   });
 
   test('a file of the same name replaces a default', () => {
-    expect(named(planFiles(['name=etc/sercon-port,string=x'], [], []))['etc/sercon-port']).toBe('x');
+    expect(named(planFiles(['name=etc/sercon-port,string=x'], [], [], BIOS))['etc/sercon-port']).toBe('x');
   });
 
   test('ROMs come under the names of option ROMs and of the card', () => {
     const rom = join(folder, 'card.rom');
     const nics = [parseNet(`model=ne2k,romfile=${rom}`, 0), parseNet('model=virtio', 1)];
-    const files = named(planFiles([`name=pci1af4,1000.rom,file=${rom}`], [rom], nics));
+    const files = named(planFiles([`name=pci1af4,1000.rom,file=${rom}`], [rom], nics, BIOS));
     expect(files).toMatchObject({ 'genroms/card.rom': 'ROM', 'pci10ec,8029.rom': 'ROM', 'pci1af4,1000.rom': 'ROM' });
   });
 
@@ -50,12 +52,12 @@ describe('planFiles', () => {
     ['name=a,file=/nonexistent/rom', 'cannot be read (ENOENT)'],
     [`name=${'n'.repeat(56)},string=x`, 'must be 1 to 55 printable characters'],
   ])('refuses --fw-cfg %s', (text, reason) => {
-    expect(() => planFiles([text], [], [])).toThrow(ConfigError);
-    expect(() => planFiles([text], [], [])).toThrow(reason);
+    expect(() => planFiles([text], [], [], BIOS)).toThrow(ConfigError);
+    expect(() => planFiles([text], [], [], BIOS)).toThrow(reason);
   });
 
   test('refuses a name given twice', () => {
-    expect(() => planFiles(['name=a,string=1', 'name=a,string=2'], [], [])).toThrow('--fw-cfg a: is there twice');
+    expect(() => planFiles(['name=a,string=1', 'name=a,string=2'], [], [], BIOS)).toThrow('--fw-cfg a: is there twice');
   });
 });
 

@@ -12,7 +12,6 @@ import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Input } from '../../hypervisor/ft/live-replica.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { LogFileWriter } from '../../hypervisor/log/log-file.js';
-import type { Machine } from '../../hypervisor/machine/machine.js';
 import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
