@@ -62,7 +62,7 @@ function statusText(reply: ControlReply): string {
 /** The machine's screen once: both replicas show the same. */
 function displayText(replies: readonly ControlReply[]): string {
   const display = replies.map((reply) => reply['display'] as Display | null).find((shown) => shown !== null);
-  return display === undefined || display === null ? '' : renderDisplay(display);
+  return display === undefined ? '' : renderDisplay(display);
 }
 
 export const snapshotCommand: CommandModule<object, ControlArguments> = {
