@@ -69,7 +69,7 @@ export class LagGovernor {
     this.#workedMs += workedMs;
     this.#measure(nowMs);
     // A backup that has caught up needs no rest, whatever one long slice seemed to call for.
-    this.#owedMs = this.#head === this.#sent.length ? 0 : this.#owedMs + workedMs * this.#restShare();
+    this.#owedMs = this.#caughtUp ? 0 : this.#owedMs + workedMs * this.#restShare();
     if (this.#owedMs < REST_MS_MIN) return 0;
     const restMs = this.#owedMs;
     this.#owedMs = 0;
@@ -86,8 +86,13 @@ export class LagGovernor {
     this.#owedMs = 0;
   }
 
+  /** Every frame that was sent has been executed. */
+  get #caughtUp(): boolean {
+    return this.#head === this.#sent.length;
+  }
+
+  /** Call only while the backup has something to do. */
   #restShare(): number {
-    if (this.#head === this.#sent.length) return 0;
     const forecastMs = (this.#workedMs - this.#executedMs) / this.#speed;
     const excess = forecastMs / this.#lagMsMax - 0.5;
     return excess <= 0 ? 0 : Math.min(REST_SHARE_MAX, 8 * excess * excess + 2 * excess);
@@ -95,7 +100,7 @@ export class LagGovernor {
 
   /** Only while the backup has something to do does its progress show its speed. */
   #measure(nowMs: number): void {
-    if (this.#head === this.#sent.length) {
+    if (this.#caughtUp) {
       this.#measuredFrom = null;
       return;
     }

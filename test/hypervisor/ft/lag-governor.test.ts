@@ -43,8 +43,14 @@ interface Sample {
 /**
  * A primary that always has work, and a backup that does `speed(ms)` of its work per ms.
  * @param round how the host's timers round a rest
+ * @param sliceMs work that goes into one frame: a quiet guest's marks are some ms apart
  */
-function simulate(untilMs: number, speed: (ms: number) => number, round = (ms: number): number => ms): Sample[] {
+function simulate(
+  untilMs: number,
+  speed: (ms: number) => number,
+  round = (ms: number): number => ms,
+  sliceMs = SLICE_MS,
+): Sample[] {
   const governor = new LagGovernor(LAG_MS_MAX);
   const samples: Sample[] = [];
   const paces: { ms: number; workedMs: number }[] = [];
@@ -55,8 +61,8 @@ function simulate(untilMs: number, speed: (ms: number) => number, round = (ms: n
   let backupMs = 0;
   let executedMs = 0;
   for (let seq = 0; now < untilMs; seq++) {
-    now += SLICE_MS;
-    workedMs += SLICE_MS;
+    now += sliceMs;
+    workedMs += sliceMs;
     governor.sent(seq, now);
     queue.push({ seq, sentMs: now, workedMs });
     for (let next = queue[0]; next !== undefined; next = queue[0]) {
@@ -72,7 +78,7 @@ function simulate(untilMs: number, speed: (ms: number) => number, round = (ms: n
       governor.executed(next.seq);
       reports.shift();
     }
-    now += round(governor.restMs(SLICE_MS, now));
+    now += round(governor.restMs(sliceMs, now));
     paces.push({ ms: now, workedMs });
     while ((paces[0]?.ms ?? now) < now - 100) paces.shift();
     const first = paces[0] as { ms: number; workedMs: number };
@@ -151,6 +157,18 @@ describe('the rest', () => {
     expect(restMs).toBeLessThan(5.5);
   });
 
+  test('that is still owed is forgotten once the backup has caught up', () => {
+    const governor = behind(120);
+    expect(governor.restMs(2, 0)).toBe(0);
+    governor.sent(1, 0);
+    governor.executed(1);
+    expect(governor.restMs(0, 0)).toBe(0);
+    governor.sent(2, 0);
+    const fresh = new LagGovernor(LAG_MS_MAX);
+    fresh.sent(0, 0);
+    expect(governor.restMs(130, 0)).toBe(fresh.restMs(130, 0));
+  });
+
   test('ends when the backup is gone', () => {
     const governor = behind(500);
     governor.clear();
@@ -195,6 +213,14 @@ describe.each([
       6000,
     );
     expect(range(settled, 'lagMs').max).toBeLessThan(LAG_MS_MAX * 2);
+  });
+
+  test('trusts a backup again that was slow at first and is as fast as its primary now', () => {
+    const free = after(
+      simulate(9000, (ms) => (ms < 300 ? 0.3 : 1), round, 40),
+      7000,
+    );
+    expect(range(free, 'pace').min).toBeGreaterThan(0.8);
   });
 
   test('lets go once the backup is fast again', () => {
