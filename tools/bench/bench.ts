@@ -12,7 +12,17 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { projectRoot } from '../images/manifest.js';
 import { ideConfigurations, linuxConfigurations } from './guests.js';
-import { qemuModes, run, runFt86, runQemu, speedOf, withScratch, type Configuration, type Figures } from './measure.js';
+import {
+  qemuModes,
+  run,
+  runFt86,
+  runQemu,
+  shippedForQemu,
+  speedOf,
+  withScratch,
+  type Configuration,
+  type Figures,
+} from './measure.js';
 
 interface Row extends Figures {
   readonly name: string;
@@ -79,8 +89,8 @@ function pair(args: readonly string[]): Figures {
 
 /** QEMU's own start-up is taken off by running the loop once for nothing. */
 function qemuCpu(append: string, mode: readonly string[]): Figures {
-  const startup = runQemu('bench-cpu', 'n=1', mode).seconds ?? 0;
-  const seconds = (runQemu('bench-cpu', append, mode).seconds ?? 0) - startup;
+  const startup = runQemu(shippedForQemu('bench-cpu', 'n=1'), mode).seconds ?? 0;
+  const seconds = (runQemu(shippedForQemu('bench-cpu', append), mode).seconds ?? 0) - startup;
   const instructions = runFt86(['boot', 'bench-cpu', '--append', append, '--serial', 'none'])['icount'] as number;
   return { seconds, mips: instructions / seconds / 1e6 };
 }

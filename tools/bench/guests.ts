@@ -10,9 +10,9 @@ import { projectRoot } from '../images/manifest.js';
 import {
   installed,
   qemuModes,
-  run,
   runFt86,
   runQemu,
+  shippedForQemu,
   withScratch,
   type Configuration,
   type Figures,
@@ -43,7 +43,7 @@ export function ideConfigurations(size: 'quick' | 'full'): Configuration[] {
       writeFileSync(disk, '');
       truncateSync(disk, IDE_DISK_BYTES);
       const drive = ['-drive', `file=${disk},if=none,format=raw,id=d`, '-device', 'ide-hd,drive=d,bus=ide.0'];
-      return runQemu('bench-ide', `n=${n}`, [], drive);
+      return runQemu(shippedForQemu('bench-ide', `n=${n}`, drive), []);
     });
   const own = { name: base, base, measure: () => rate(ours(1), ours(commands)) };
   if (!installed('qemu-system-i386')) return [own];
@@ -57,13 +57,7 @@ export function linuxConfigurations(): Configuration[] {
   if (kernel === undefined || initrd === undefined || payload === undefined || !existsSync(kernel)) return [];
   const image = [kernel, '--initrd', initrd, '--memory', '128M', '--append', LINUX_APPEND];
   const fast = [...image, '--payload', payload];
-  const qemu = (mode: readonly string[]): Figures => {
-    const fixed = '-nodefaults -no-user-config -display none -machine pc -accel tcg -m 128 -net none -no-reboot';
-    const devices = ['-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'];
-    const start = ['-kernel', kernel, '-initrd', initrd, '-append', LINUX_APPEND];
-    const { seconds } = run('qemu-system-i386', [...fixed.split(' '), ...devices, ...mode, ...start]);
-    return { seconds };
-  };
+  const linux = { kernel, append: LINUX_APPEND, memory: '128', devices: ['-initrd', initrd] };
   return [
     { name: LINUX_BASE, base: LINUX_BASE, measure: () => timed(['boot', ...image, '--serial', 'none']) },
     { name: 'boot linux, payload', base: LINUX_BASE, measure: () => timed(['boot', ...fast, '--serial', 'none']) },
@@ -71,7 +65,7 @@ export function linuxConfigurations(): Configuration[] {
     ...qemuModes().map(({ name, args }) => ({
       name: `${name} linux, bzImage`,
       base: LINUX_BASE,
-      measure: () => withScratch((scratch) => qemu(args(scratch))),
+      measure: () => withScratch((scratch) => runQemu(linux, args(scratch))),
     })),
   ];
 }

@@ -67,18 +67,26 @@ export function qemuModes(): readonly { readonly name: string; readonly args: (s
   ];
 }
 
-/** Run a shipped guest under QEMU: seconds of the whole process. */
-export function runQemu(
-  guest: string,
-  append: string,
-  mode: readonly string[],
-  devices: readonly string[] = [],
-): Figures {
-  const fixed =
-    '-nodefaults -no-user-config -display none -machine pc -accel tcg -m 64 -net none -no-reboot -serial stdio';
+/** A kernel that ends itself with exit code 0 through the debug-exit port. */
+export interface QemuGuest {
+  readonly kernel: string;
+  readonly append: string;
+  readonly memory: string;
+  /** Further arguments: initrd, drives. */
+  readonly devices: readonly string[];
+}
+
+/** A shipped guest for QEMU. */
+export function shippedForQemu(guest: string, append: string, devices: readonly string[] = []): QemuGuest {
+  return { kernel: join(projectRoot(), 'build/images', `${guest}.elf`), append, memory: '64', devices };
+}
+
+/** Run a guest under QEMU: seconds of the whole process. @throws ReplicaError when it does not end as it should */
+export function runQemu({ kernel, append, memory, devices }: QemuGuest, mode: readonly string[]): Figures {
+  const fixed = '-nodefaults -no-user-config -display none -machine pc -accel tcg -net none -no-reboot -serial stdio';
   const exit = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'];
-  const kernel = ['-kernel', join(projectRoot(), 'build/images', `${guest}.elf`), '-append', append];
-  const { seconds, status, stderr } = run(QEMU, [...fixed.split(' '), ...exit, ...mode, ...devices, ...kernel]);
+  const guest = ['-m', memory, '-kernel', kernel, '-append', append];
+  const { seconds, status, stderr } = run(QEMU, [...fixed.split(' '), ...exit, ...mode, ...devices, ...guest]);
   if (status !== 1) throw new ReplicaError(`QEMU ended with status ${status}: ${stderr.slice(-400)}`);
   return { seconds };
 }
