@@ -78,6 +78,37 @@ describe('boot', () => {
   });
 });
 
+describe('a snapshot as an image', () => {
+  test('is what it was: what it had is refused anew, what is missing is named, damage is found', async () => {
+    await withScratch(async (folder) => {
+      const snapshot = join(folder, 'disk.ftsnap');
+      const disk = join(folder, 'disk');
+      writeFileSync(disk, Buffer.alloc(1 << 20));
+      const drive = ['--drive', `file=${disk}`];
+      await ft86Json(['boot', 'disk', ...drive, '--until', '100000', '--snapshot', snapshot]);
+      const damaged = join(folder, 'damaged.ftsnap');
+      const bytes = readFileSync(snapshot);
+      bytes[bytes.length - 1]! ^= 1;
+      writeFileSync(damaged, bytes);
+      const refusals: [args: string[], message: RegExp][] = [
+        [[snapshot], /--drive \(none\): the machine in the snapshot has: if=virtio/],
+        [[snapshot, '--drive', `file=${disk},if=ide`], /the machine in the snapshot has: if=virtio/],
+        [[snapshot, ...drive, '--net', 'model=ne2k'], /--net model=ne2k: the machine in the snapshot has: none/],
+        [[snapshot, ...drive, '--memory', '32M'], /--memory 32M: a machine from a snapshot has what it had/],
+        [[snapshot, ...drive, '--fw-cfg', 'name=a,string=b'], /--fw-cfg .*has what it had/],
+        [[damaged, ...drive], /CRC/],
+      ];
+      for (const [args, message] of refusals) {
+        const run = await ft86(['boot', ...args]);
+        expect(run.stderr).toMatch(message);
+        expect([run.status, run.stderr.trim().split('\n').length]).toEqual([2, 1]);
+      }
+      const result = await ft86Json<BootResult>(['boot', snapshot, ...drive]);
+      expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0 });
+    });
+  }, 60_000);
+});
+
 describe('bad input', () => {
   const cases: [name: string, args: (folder: string) => string[], message: RegExp][] = [
     ['a missing image', () => ['boot', './no-such-image'], /IMAGE .*no-such-image/],

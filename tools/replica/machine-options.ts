@@ -173,36 +173,19 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
 function planRestored(args: MachineArguments, path: string): MachinePlan {
   const config = snapshotConfig(path);
   for (const option of ['memory', 'append', 'initrd', 'payload', 'format', 'bios', 'rtc'] as const) {
-    if (args[option] !== undefined) {
-      throw new ConfigError(`--${option}`, args[option], 'a machine from a snapshot has what it had');
-    }
+    refuseAnew(`--${option}`, args[option]);
   }
+  refuseAnew('--module', args.module[0]);
+  refuseAnew('--fw-cfg', args.fwCfg[0]);
+  refuseAnew('--option-rom', args.optionRom[0]);
   const drives = args.drive.map(parseDrive);
   const nics =
     args.net.length === 0 ? config.nics.map(({ kind, mac }) => unpluggedNic(kind, mac)) : args.net.map(parseNet);
-  const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-  if (
-    !same(
-      drives.map(({ kind }) => kind),
-      config.drives.map(({ kind }) => kind),
-    )
-  ) {
-    const had = config.drives.map(({ kind }) => `if=${kind}`).join(', ') || 'none';
-    throw new ConfigError(
-      '--drive',
-      args.drive.join(' ') || '(none)',
-      `the machine in the snapshot has drives: ${had}`,
-    );
-  }
-  if (
-    !same(
-      nics.map(({ kind, mac }) => ({ kind, mac })),
-      config.nics,
-    )
-  ) {
-    const had = config.nics.map(({ kind, mac }) => `model=${kind},mac=${mac}`).join(' ') || 'none';
-    throw new ConfigError('--net', args.net.join(' '), `the machine in the snapshot has NICs: ${had}`);
-  }
+  const driveName = ({ kind }: { readonly kind: string }): string => `if=${kind}`;
+  const nicName = ({ kind, mac }: { readonly kind: string; readonly mac: string }): string =>
+    `model=${kind},mac=${mac}`;
+  requireCards('--drive', args.drive, drives.map(driveName), config.drives.map(driveName));
+  requireCards('--net', args.net, nics.map(nicName), config.nics.map(nicName));
   return {
     config,
     blobs: new BlobStore(),
@@ -211,6 +194,22 @@ function planRestored(args: MachineArguments, path: string): MachinePlan {
     ...{ drives, nics },
     ...{ until: untilOf(args), stress: stressOf(args) },
   };
+}
+
+function refuseAnew(option: string, value: string | undefined): void {
+  if (value !== undefined) throw new ConfigError(option, value, 'a machine from a snapshot has what it had');
+}
+
+/** @throws ConfigError unless the cards given are, in order, those that the machine had */
+function requireCards(
+  option: string,
+  texts: readonly string[],
+  given: readonly string[],
+  had: readonly string[],
+): void {
+  if (given.length === had.length && given.every((card, i) => card === had[i])) return;
+  const all = had.join(' ') || 'none';
+  throw new ConfigError(option, texts.join(' ') || '(none)', `the machine in the snapshot has: ${all}`);
 }
 
 function untilOf({ until }: MachineArguments): number {
