@@ -16,6 +16,12 @@ export const POST_PORT_PS2 = 0x190;
 
 const NONE = -1;
 
+/** The last code written to each port; null: none since power-on. */
+export interface PostCodes {
+  readonly port80: number | null;
+  readonly port190: number | null;
+}
+
 export class PostCode implements DeviceModel {
   /** One port at 0x80. */
   readonly port80: RegisterBlock = register((code) => (this.#port80 = code));
@@ -24,8 +30,7 @@ export class PostCode implements DeviceModel {
   #port80 = NONE;
   #port190 = NONE;
 
-  /** The last code written to each port; null: none since power-on. */
-  get codes(): { readonly port80: number | null; readonly port190: number | null } {
+  get codes(): PostCodes {
     return { port80: codeOf(this.#port80), port190: codeOf(this.#port190) };
   }
 

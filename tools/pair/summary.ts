@@ -1,10 +1,11 @@
 /** The JSON result of `pair`, from the reports of both replicas, their final snapshots and the client. */
 import { existsSync } from 'node:fs';
+import type { PostCodes } from '../../devices/post-code.js';
 import type { StopReason } from '../../hypervisor/log/entry.js';
 import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
 import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
-import { JSON_VERSION, type PostCodes, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
+import { JSON_VERSION, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
 
 /** What the parent last heard of a replica that could not report. */
 export interface LastHeard {

@@ -14,11 +14,8 @@ import { machineHeader } from './handshake.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
 import type { Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
-import { StateSender } from './state-sender.js';
+import { StateSender, TRANSFER_PROGRESS_MS } from './state-sender.js';
 import { throttled } from './throttled.js';
-
-/** Time between reports of a transfer's progress. */
-const PROGRESS_MS = 100;
 
 export interface DeskOptions {
   readonly live: LiveReplica;
@@ -139,7 +136,7 @@ export class BackupDesk {
         sent: (transfer) => {
           this.#sent(connection, replicaId, transfer);
         },
-        progress: throttled(PROGRESS_MS, (progress) => {
+        progress: throttled(TRANSFER_PROGRESS_MS, (progress) => {
           onEvent({ kind: 'transfer', replicaId, progress });
         }),
       },

@@ -19,7 +19,7 @@ import { hostMs } from './host-time.js';
 import { Joiner } from './joiner.js';
 import type { BackupSessionOptions } from './backup-session-options.js';
 import type { Takeover } from './result.js';
-import type { TransferProgress } from './state-sender.js';
+import { TRANSFER_PROGRESS_MS, type TransferProgress } from './state-sender.js';
 import { TakeoverTimes } from './takeover-times.js';
 import { throttled } from './throttled.js';
 
@@ -28,8 +28,6 @@ export type BackupOutcome = 'finished' | 'live';
 
 const WATCH_MS = 20;
 const ARBITER_RETRY_MS = 200;
-/** Time between reports of a transfer's progress. */
-const PROGRESS_MS = 100;
 const PROBE_RETRY_MS = 10;
 
 export class BackupSession {
@@ -53,7 +51,7 @@ export class BackupSession {
     this.#options = options;
     this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
     this.#joiner = new Joiner(options.checkConfig);
-    this.#progress = throttled(PROGRESS_MS, (progress) => {
+    this.#progress = throttled(TRANSFER_PROGRESS_MS, (progress) => {
       options.onEvent({ kind: 'receiving', progress });
     });
   }

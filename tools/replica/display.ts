@@ -1,8 +1,8 @@
 /** What a person would see in front of the machine: its text screen, POST codes and debug console. */
 import { writeFileSync } from 'node:fs';
+import type { PostCodes } from '../../devices/post-code.js';
 import { ConfigError } from '../../emulator/errors.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
-import type { PostCodes } from './result.js';
 
 /** How much of the debug console `status` shows. */
 const DEBUG_CONSOLE_TAIL = 2000;

@@ -2,13 +2,13 @@
  * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
  * and ZEROS fill its RAM, STATE completes it.
  */
-import type { StateRecord } from '../../devices/state.js';
 import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { BLOB_BYTES_MAX, FILES_MAX, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
-import { Machine, type MachineState } from '../../hypervisor/machine/machine.js';
+import { Machine } from '../../hypervisor/machine/machine.js';
+import { machineStateOf } from '../../hypervisor/machine/machine-state.js';
 import { decodeStateRecord } from '../../hypervisor/state-codec.js';
 import { configOfHeader } from './handshake.js';
 import type { TransferProgress } from './state-sender.js';
@@ -77,7 +77,8 @@ export class Joiner {
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
     }
-    machine.restore(decodeMachineState(message.state));
+    const { cpu, devices, clock } = decodeStateRecord(message.state);
+    machine.restore(machineStateOf({ cpu, devices, clock }));
     this.#complete = true;
     return machine;
   }
@@ -102,22 +103,4 @@ export class Joiner {
     if (this.#machine === null || this.#complete) throw new DecodeError('bad-order', 0, 'state outside a join');
     return this.#machine;
   }
-}
-
-/** Decode the STATE message's body. @throws DecodeError */
-function decodeMachineState(bytes: Uint8Array): MachineState {
-  const record = decodeStateRecord(bytes);
-  const { cpu, devices, clock } = record;
-  if (!(cpu instanceof Uint8Array) || !isRecord(devices) || !isRecord(clock)) {
-    throw new DecodeError('bad-state', 0, 'the transferred state lacks cpu, devices or clock');
-  }
-  const { baseIcount, baseNs, rate } = clock;
-  if (typeof baseIcount !== 'number' || typeof baseNs !== 'number' || typeof rate !== 'number') {
-    throw new DecodeError('bad-state', 0, 'the transferred clock is not made of numbers');
-  }
-  return { cpu, devices, clock: { baseIcount, baseNs, rate } };
-}
-
-function isRecord(value: unknown): value is StateRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }

@@ -4,6 +4,7 @@ import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { machineConfigSchema, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
+import { machineStateOf } from '../../hypervisor/machine/machine-state.js';
 import { PAGE_BYTES } from '../../hypervisor/snapshot/snapshot.js';
 import { readSnapshot, type SnapshotFile } from '../../hypervisor/snapshot/snapshot-file.js';
 
@@ -29,11 +30,7 @@ export function restoreSnapshot(path: string): Machine {
       throw new DecodeError('bad-page', 0, `page ${index} of the snapshot is not RAM`);
     }
   }
-  const { baseIcount, baseNs, rate } = Object(clock) as Record<string, unknown>;
-  if (typeof baseIcount !== 'number' || typeof baseNs !== 'number' || typeof rate !== 'number') {
-    throw new DecodeError('bad-state', 0, 'the snapshot has no clock');
-  }
-  machine.restore({ cpu: snapshot.cpuState, devices, clock: { baseIcount, baseNs, rate } });
+  machine.restore(machineStateOf({ cpu: snapshot.cpuState, devices, clock }));
   const digest = machine.digest();
   if (digest !== snapshot.meta.digest) {
     throw new DecodeError('bad-digest', 0, `the restored machine has digest ${digest}, not ${snapshot.meta.digest}`);

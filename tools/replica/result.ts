@@ -1,4 +1,5 @@
 /** Parts of the JSON results that replicas report, and the percentiles in them. */
+import type { PostCodes } from '../../devices/post-code.js';
 import type { LogTotals } from '../../hypervisor/log/account.js';
 import type { StopReason } from '../../hypervisor/log/entry.js';
 
@@ -45,12 +46,6 @@ export interface ReplicaReport {
   readonly residentBytes: number;
   /** Null: the replica never had a machine. */
   readonly postCodes: PostCodes | null;
-}
-
-/** The last power-on self-test code written to each port; null: none. */
-export interface PostCodes {
-  readonly port80: number | null;
-  readonly port190: number | null;
 }
 
 /** A bounded set of samples; when it is full every second one is dropped and only every second is taken from then on. */

@@ -57,6 +57,9 @@ export interface SenderHooks {
   progress(progress: TransferProgress): void;
 }
 
+/** Time between two reports of it. */
+export const TRANSFER_PROGRESS_MS = 100;
+
 export interface TransferProgress {
   readonly round: number;
   /** How much of the round is done, 0 to 1. */
