@@ -4,7 +4,7 @@
  */
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { ConfigError, DecodeError, DivergenceError } from '../emulator/errors.js';
+import { ConfigError, DecodeError, DivergenceError, ReplicaError } from '../emulator/errors.js';
 import { backupCommand } from './commands/backup.js';
 import { bandwidthCommand } from './commands/bandwidth.js';
 import { bootCommand } from './commands/boot.js';
@@ -87,6 +87,15 @@ const parser = yargs(hideBin(process.argv))
   .fail((message, error: Error | undefined) => {
     throw error ?? new UsageError(message);
   });
+
+/** Standard output failed. A pipe's reader that has gone (`ft86 log ... | head`) has what it wanted. */
+let outputFailed = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!outputFailed && error.code !== 'EPIPE') {
+    report(new ReplicaError(`cannot write to standard output: ${error.message}`, { cause: error }));
+  }
+  outputFailed = true;
+});
 
 try {
   await parser.parseAsync();

@@ -108,9 +108,9 @@ export class LiveReplica {
 
   /** Go live with requests that another replica had pending: submit them again. They are idempotent. */
   reissueDiskRequests(): number {
-    const pending = this.machine.board.pendingRequests();
-    for (const request of pending) {
-      this.#disks.submitted(request, this.machine.nowNs());
+    const pending = this.machine.pendingDiskRequests();
+    for (const { request, rangNs } of pending) {
+      this.#disks.submitted(request, rangNs);
       this.#options.host.submitDisk(request);
     }
     return pending.length;

@@ -8,8 +8,10 @@ export function machineStateOf(record: {
   readonly cpu: StateValue | undefined;
   readonly devices: StateValue | undefined;
   readonly clock: StateValue | undefined;
+  /** Absent in what older versions wrote. */
+  readonly doorbells?: StateValue | undefined;
 }): MachineState {
-  const { cpu, devices, clock } = record;
+  const { cpu, devices, clock, doorbells = [] } = record;
   if (!(cpu instanceof Uint8Array) || !isRecord(devices) || !isRecord(clock)) {
     throw new DecodeError('bad-state', 0, 'the state lacks cpu, devices or clock');
   }
@@ -17,7 +19,8 @@ export function machineStateOf(record: {
   if (typeof baseIcount !== 'number' || typeof baseNs !== 'number' || typeof rate !== 'number') {
     throw new DecodeError('bad-state', 0, 'the clock is not made of numbers');
   }
-  return { cpu, devices, clock: { baseIcount, baseNs, rate } };
+  if (!Array.isArray(doorbells)) throw new DecodeError('bad-state', 0, 'the disk doorbells are not a list');
+  return { cpu, devices, doorbells: doorbells as readonly StateValue[], clock: { baseIcount, baseNs, rate } };
 }
 
 function isRecord(value: StateValue | undefined): value is StateRecord {

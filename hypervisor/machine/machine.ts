@@ -12,11 +12,12 @@
 import { assert, DivergenceError, InvariantError } from '../../emulator/errors.js';
 import { hashBytes, Vcpu, type Registers } from '../../emulator/vcpu.js';
 import type { Environment, Output } from '../../devices/environment.js';
-import type { StateRecord } from '../../devices/state.js';
+import type { StateRecord, StateValue } from '../../devices/state.js';
 import { PcBoard } from '../../devices/pc-board.js';
 import type { Entry, StopReason } from '../log/entry.js';
 import { encodeState } from '../state-codec.js';
 import { BlobStore } from './blob-store.js';
+import { DiskDoorbells, type PendingDiskRequest } from './disk-doorbells.js';
 import { GuestClock } from './guest-clock.js';
 import { macBytes, type MachineConfig } from './machine-config.js';
 import type { RunCutter } from './run-cutter.js';
@@ -43,6 +44,8 @@ export interface MachineState {
   readonly cpu: Uint8Array;
   readonly devices: StateRecord;
   readonly clock: { readonly baseIcount: number; readonly baseNs: number; readonly rate: number };
+  /** Disk requests under way, each with its drive, tag and the guest time of its doorbell, in their order. */
+  readonly doorbells: readonly StateValue[];
 }
 
 const EFLAGS_IF = 0x200;
@@ -55,6 +58,7 @@ export class Machine implements Environment {
   readonly board: PcBoard;
   readonly clock: GuestClock;
   readonly bootUnixSeconds: number;
+  readonly #doorbells = new DiskDoorbells();
   #sink: OutputSink;
   /** False while the board is being built: its chips reset themselves. */
   #powered = false;
@@ -162,6 +166,7 @@ export class Machine implements Environment {
         this.board.nic(entry.nic).receive(entry.data);
         break;
       case 'disk':
+        this.#doorbells.answered(entry);
         this.board.drive(entry.drive).complete(entry);
         break;
       case 'serial':
@@ -175,20 +180,28 @@ export class Machine implements Environment {
 
   /** Hash of the whole state (CPU, RAM, devices, time) as 32 hex digits. Does not disturb the guest. */
   digest(): string {
-    const devices = encodeState({ devices: this.board.save(), clock: this.clock.save(), icount: this.icount });
+    const doorbells = this.#savedDoorbells();
+    const devices = encodeState({
+      devices: this.board.save(),
+      clock: this.clock.save(),
+      icount: this.icount,
+      ...(doorbells.length === 0 ? {} : { doorbells }),
+    });
     const parts = Buffer.concat([this.vcpu.saveState(), this.vcpu.ramDigest(), devices]);
     return Buffer.from(hashBytes(parts)).toString('hex');
   }
 
   save(): MachineState {
     const { baseIcount, baseNs, rate } = this.clock;
-    return { cpu: this.vcpu.saveState(), devices: this.board.save(), clock: { baseIcount, baseNs, rate } };
+    const clock = { baseIcount, baseNs, rate };
+    return { cpu: this.vcpu.saveState(), devices: this.board.save(), clock, doorbells: this.#savedDoorbells() };
   }
 
   /** Take over a state; RAM must have been filled before. @throws DecodeError */
   restore(state: MachineState): void {
     this.vcpu.restoreState(state.cpu);
     this.clock.restore(state.clock.baseIcount, state.clock.baseNs, state.clock.rate);
+    this.#doorbells.restore(state.doorbells);
     this.board.restore(state.devices);
     this.#stop = null;
     this.#outputPending = false;
@@ -196,6 +209,11 @@ export class Machine implements Environment {
     this.vcpu.setIrqPending(this.#irqPending);
     this.vcpu.setA20(this.board.a20);
     this.#clockChanged();
+  }
+
+  /** The requests that no disk has answered yet, in the order of their doorbells. */
+  pendingDiskRequests(): PendingDiskRequest[] {
+    return this.#doorbells.order(this.board.pendingRequests(), this.nowNs());
   }
 
   registers(): Registers {
@@ -219,6 +237,7 @@ export class Machine implements Environment {
       this.#outputPending = true;
       if (this.#running) this.vcpu.requestExit();
     }
+    if (output.kind === 'disk') this.#doorbells.rang(output.request, this.nowNs());
     this.#sink(output, at);
   }
 
@@ -244,6 +263,11 @@ export class Machine implements Environment {
   }
 
   // --- inside ---
+
+  /** Those of requests that a reset dropped are left out: no completion will come for them after a restore. */
+  #savedDoorbells(): StateRecord[] {
+    return this.pendingDiskRequests().map(({ request: { drive, tag }, rangNs }) => ({ drive, tag, ns: rangNs }));
+  }
 
   #runVcpu(target: number): void {
     this.#running = true;

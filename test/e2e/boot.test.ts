@@ -1,6 +1,7 @@
 /** Goal: `boot` runs real guests to the end that their manifest promises, and refuses bad input in one clear line.
  *  Method: the command line as a process; the shipped guests; damaged files. */
 import { describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ft86, ft86Json, images, withScratch } from './ft86.js';
@@ -107,6 +108,48 @@ describe('a snapshot as an image', () => {
       expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0 });
     });
   }, 60_000);
+
+  test('under the icount clock a disk request that was under way is answered when it would have been', async () => {
+    await withScratch(async (folder) => {
+      const disk = join(folder, 'disk');
+      writeFileSync(disk, Buffer.alloc(1 << 20));
+      const options = ['--drive', `file=${disk}`, '--clock', 'icount'];
+      const recording = join(folder, 'disk.ftlog');
+      const plain = await ft86Json<BootResult>(['boot', 'disk', ...options, '--record', recording]);
+      const doorbells = (await ft86(['log', recording])).stdout.match(/\d+(?= output +channel=disk)/g) ?? [];
+      for (const doorbell of [doorbells[0], doorbells[5]]) {
+        const snapshot = join(folder, `${doorbell}.ftsnap`);
+        const until = String(Number(doorbell) + 10);
+        await ft86Json(['boot', 'disk', ...options, '--until', until, '--snapshot', snapshot]);
+        const resumed = await ft86Json<BootResult>(['boot', snapshot, '--drive', `file=${disk}`]);
+        expect(resumed).toMatchObject({ icount: plain.icount, digest: plain.digest });
+      }
+    });
+  }, 60_000);
+});
+
+describe('a reader of standard output', () => {
+  const root = join(images, '../..');
+
+  test('may go before the end of a long log: nobody complains', async () => {
+    await withScratch(async (folder) => {
+      const recording = join(folder, 'timer.ftlog');
+      await ft86Json(['boot', 'timer', '--until', '40000000', '--clock', 'icount', '--record', recording]);
+      const { stdout, stderr, status } = spawnSync(
+        'bash',
+        ['-c', `./ft86 log "$1" | head -1; exit "\${PIPESTATUS[0]}"`, '-', recording],
+        { cwd: root, encoding: 'utf8' },
+      );
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout.split('\n')).toHaveLength(2);
+    });
+  }, 30_000);
+
+  test('that is a full disk is one clear line and status 4', () => {
+    const { stderr, status } = spawnSync('bash', ['-c', './ft86 images >/dev/full'], { cwd: root, encoding: 'utf8' });
+    expect(stderr).toMatch(/^ft86: cannot write to standard output: .*ENOSPC.*\n$/);
+    expect(status).toBe(4);
+  });
 });
 
 describe('bad input', () => {

@@ -22,8 +22,10 @@ export const logCommand: CommandModule<object, LogArguments> = {
   handler: async (args) => {
     const reader = new LogFileReader(args.file, { tolerant: args.tolerant });
     try {
-      for (const { seq, entry } of reader.entries())
+      for (const { seq, entry } of reader.entries()) {
         await line(args.json ? jsonLine(seq, entry) : textLine(seq, entry));
+        if (process.stdout.destroyed) return;
+      }
       if (reader.end?.complete === false)
         say(`ft86: ${args.file} was cut off: ${reader.end.discardedBytes} bytes left out`);
     } finally {
@@ -32,10 +34,16 @@ export const logCommand: CommandModule<object, LogArguments> = {
   },
 };
 
-/** Write a line and wait while the reader of our output is slow. */
-function line(text: string): Promise<void> | undefined {
-  if (process.stdout.write(`${text}\n`)) return undefined;
-  return new Promise((resolve) => process.stdout.once('drain', resolve));
+/** Write a line and wait while the reader of our output is slow; one that has gone (`| head`) destroys the stream. */
+async function line(text: string): Promise<void> {
+  if (process.stdout.write(`${text}\n`)) return;
+  await new Promise<void>((resolve) => {
+    const goOn = (): void => {
+      process.stdout.off('drain', goOn).off('close', goOn);
+      resolve();
+    };
+    process.stdout.on('drain', goOn).on('close', goOn);
+  });
 }
 
 function jsonLine(seq: number, entry: Entry): string {

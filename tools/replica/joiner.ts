@@ -77,8 +77,8 @@ export class Joiner {
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
     }
-    const { cpu, devices, clock } = decodeStateRecord(message.state);
-    machine.restore(machineStateOf({ cpu, devices, clock }));
+    const { cpu, devices, clock, doorbells } = decodeStateRecord(message.state);
+    machine.restore(machineStateOf({ cpu, devices, clock, doorbells }));
     this.#complete = true;
     return machine;
   }

@@ -18,7 +18,7 @@ export function snapshotConfig(path: string): MachineConfig {
 export function restoreSnapshot(path: string): Machine {
   using snapshot = readSnapshot(path);
   const config = configOf(snapshot, path);
-  const { clock, blobs: data = [], ...devices } = snapshot.devices;
+  const { clock, doorbells, blobs: data = [], ...devices } = snapshot.devices;
   if (!Array.isArray(data)) throw new DecodeError('bad-state', 0, 'the snapshot has no list of blobs');
   const blobs = new BlobStore();
   for (const blob of data as readonly unknown[]) if (blob instanceof Uint8Array) blobs.add(blob);
@@ -30,7 +30,7 @@ export function restoreSnapshot(path: string): Machine {
       throw new DecodeError('bad-page', 0, `page ${index} of the snapshot is not RAM`);
     }
   }
-  machine.restore(machineStateOf({ cpu: snapshot.cpuState, devices, clock }));
+  machine.restore(machineStateOf({ cpu: snapshot.cpuState, devices, clock, doorbells }));
   const digest = machine.digest();
   if (digest !== snapshot.meta.digest) {
     throw new DecodeError('bad-digest', 0, `the restored machine has digest ${digest}, not ${snapshot.meta.digest}`);

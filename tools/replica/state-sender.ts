@@ -193,8 +193,8 @@ export class StateSender {
 
   #finish(stoppedMs: number): void {
     const { machine, connection } = this.#options;
-    const { cpu, devices, clock } = machine.save();
-    const state = encodeState({ cpu, devices, clock });
+    const { cpu, devices, clock, doorbells } = machine.save();
+    const state = encodeState({ cpu, devices, clock, doorbells });
     const cut = this.#hooks.cut();
     const console = cut.console.subarray(Math.max(0, cut.console.length - CONSOLE_TAIL_BYTES_MAX));
     const consoleOffset = cut.consoleOffset + cut.console.length - console.length;

@@ -6,7 +6,7 @@ import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
 
 /** @param role what the replica is, e.g. `primary` @throws ConfigError when the path cannot be written */
 export function takeSnapshot(machine: Machine, role: string, path: string): void {
-  const { cpu, devices } = machine.save();
+  const { cpu, devices, doorbells } = machine.save();
   const { image, drives, nics, files, ...rest } = machine.config;
   writeSnapshot(
     path,
@@ -27,7 +27,7 @@ export function takeSnapshot(machine: Machine, role: string, path: string): void
       },
       registers: flatRegisters(machine.registers()),
       cpuState: cpu,
-      devices: { ...devices, clock: machine.clock.save(), blobs: machine.blobs.of(machine.config) },
+      devices: { ...devices, clock: machine.clock.save(), doorbells, blobs: machine.blobs.of(machine.config) },
     },
     machine.vcpu.ram.view,
   );
