@@ -5,6 +5,7 @@
  *   joining   backup HELLO -> ; primary <- BLOB..., WELCOME (or REFUSED), rounds of PAGES, ZEROS, ROUND; backup <- STORED;
  *             primary STATE: from this frame on the primary counts as paired
  *   running   primary LOG, HEARTBEAT -> ; backup <- ACK (the first one acknowledges STATE)
+ *             under checkpoints PAGES, ZEROS and STATE again and again instead of LOG, which comes last
  *   ending    backup END (its final digest) or DIVERGED; primary BYE (it goes on without this backup)
  *
  * | type | body |
@@ -28,7 +29,7 @@
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 
-export const CHANNEL_PROTOCOL = 3;
+export const CHANNEL_PROTOCOL = 4;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -49,6 +50,8 @@ const helloSchema = z.object({
 const welcomeSchema = z.object({
   epoch: z.number().int().min(0),
   primaryId: z.string().min(1).max(128),
+  /** Time between checkpoints; null: the backup follows the log. */
+  checkpointMs: z.number().int().min(1).nullable(),
 });
 const refusedSchema = z.object({ reason: z.string().max(4096) });
 const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });

@@ -44,6 +44,8 @@ export interface LiveOptions {
   readonly digestNs: number;
   /** Called once, between two instructions, when icount reaches `icount`. */
   readonly breakAt?: { readonly icount: number; readonly reached: () => void };
+  /** Called once, between two instructions, before the entries that end the run are written. */
+  readonly beforeEnd?: () => void;
   /** Called when a control entry of op snapshot is reached. */
   readonly onSnapshot: (name: string) => void;
   /** Position of the next console byte in the guest's console stream. */
@@ -130,6 +132,7 @@ export class LiveReplica {
   /** End the run at the present icount, as an input of the monitors would. */
   stop(reason: StopReason, exitCode: number): void {
     if (this.#end !== null) return;
+    this.#options.beforeEnd?.();
     const at = this.machine.icount;
     const digest = this.machine.digest();
     this.recorder.append({ kind: 'digest', at, digest });

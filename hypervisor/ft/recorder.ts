@@ -31,6 +31,8 @@ export class Recorder {
   #logging = false;
   #console: number[] = [];
   #consoleOffset: number;
+  /** Console bytes in the gate, in order. */
+  readonly #heldConsole: Uint8Array[] = [];
   #nowNs = 0;
   #lastFrameNs = 0;
   #lastEntryIcount = -1;
@@ -103,6 +105,11 @@ export class Recorder {
     return this.#writer.nextSeq;
   }
 
+  /** Console bytes that the gate holds: what follows those that were handed to the host. */
+  heldConsole(): Uint8Array {
+    return Buffer.concat(this.#heldConsole);
+  }
+
   consoleByte(byte: number): void {
     this.#console.push(byte);
   }
@@ -129,7 +136,9 @@ export class Recorder {
     const offset = this.#consoleOffset;
     this.#console = [];
     this.#consoleOffset += bytes.length;
+    this.#heldConsole.push(bytes);
     this.#hold('console', at, bytes.length, crc32(bytes), () => {
+      this.#heldConsole.shift();
       this.#host.console(offset, bytes);
     });
   }

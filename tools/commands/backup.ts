@@ -101,7 +101,15 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
         const part = live ?? backup;
         if (part === null) return;
         const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
-        parent?.send({ type: 'progress', icount, mips, state: part.state, log: part.account.totals(icount) });
+        const log = part.account.totals(icount);
+        parent?.send({
+          type: 'progress',
+          icount,
+          mips,
+          state: part.state,
+          log,
+          checkpoints: live?.checkpoints ?? null,
+        });
       },
     });
     if (report.error !== null) say(`ft86: ${report.error}`);

@@ -67,6 +67,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
         detectMs: 500,
         lagMs: 200,
         digestMs: 1000,
+        checkpointMs: null,
         killAt: undefined,
         replication: null,
         onEvent: () => undefined,

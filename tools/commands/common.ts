@@ -7,6 +7,7 @@ import { Progress } from '../progress.js';
 export const DEFAULT_DETECT_MS = '500';
 export const DEFAULT_LAG_MS = '200';
 export const DEFAULT_DIGEST_MS = '1000';
+export const DEFAULT_CHECKPOINT_MS = '25';
 
 export function withJson<T>(argv: Argv<T>): Argv<T & { json: boolean }> {
   return argv.option('json', { type: 'boolean', default: false, describe: 'print one JSON object on stdout' });
@@ -32,6 +33,28 @@ export function withReplication<T>(argv: Argv<T>) {
     })
     .option('kill-at', { type: 'string', hidden: true })
     .option('run-directory', { type: 'string', hidden: true });
+}
+
+/** Options of what a live replica sends to its backup. */
+export function withReplicationMode<T>(argv: Argv<T>) {
+  return argv
+    .option('replication', {
+      type: 'string',
+      choices: ['log', 'checkpoint'] as const,
+      default: 'log' as const,
+      describe: 'the backup follows the log, or holds the newest of many checkpoints without executing',
+    })
+    .option('checkpoint-ms', {
+      type: 'string',
+      default: DEFAULT_CHECKPOINT_MS,
+      describe: 'time between checkpoints (--replication checkpoint)',
+    });
+}
+
+/** Time between checkpoints, null when backups follow the log. @throws ConfigError */
+export function checkpointInterval(args: { replication: 'log' | 'checkpoint'; checkpointMs: string }): number | null {
+  const ms = parseCount('--checkpoint-ms', args.checkpointMs, 1, 60_000);
+  return args.replication === 'checkpoint' ? ms : null;
 }
 
 export interface ReplicationTimes {

@@ -81,6 +81,7 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
     detectMs: 500,
     lagMs: 200,
     digestMs: 500,
+    checkpointMs: null,
     record: undefined,
     kills: act.kills,
     load: parseLoad(act.load),

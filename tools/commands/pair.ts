@@ -19,7 +19,15 @@ import {
 } from '../replica/machine-options.js';
 import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
-import { printJson, replicationTimes, say, withJson, withReplication } from './common.js';
+import {
+  checkpointInterval,
+  printJson,
+  replicationTimes,
+  say,
+  withJson,
+  withReplication,
+  withReplicationMode,
+} from './common.js';
 
 interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
@@ -29,17 +37,23 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly detectMs: string;
   readonly lagMs: string;
   readonly digestMs: string;
+  readonly replication: 'log' | 'checkpoint';
+  readonly checkpointMs: string;
   readonly json: boolean;
 }
 
 const options = (argv: Argv) =>
-  withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv)))))
+  withReplicationMode(withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv))))))
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
-    .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt') as unknown as Argv<PairArguments>;
+    .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt')
+    .example(
+      '$0 pair kv --replication checkpoint',
+      'state transfer instead of a log, on the same guest',
+    ) as unknown as Argv<PairArguments>;
 
 export const pairCommand: CommandModule<object, PairArguments> = {
   command: 'pair [image]',
@@ -67,6 +81,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         plan,
         machineArguments: machineArguments(args, plan),
         ...times,
+        checkpointMs: checkpointInterval(args),
         record: args.record,
         kills,
         load: loadOf(args.load, plan),

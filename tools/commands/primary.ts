@@ -14,7 +14,16 @@ import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
 import { openArbiter, openKey } from '../replica/surroundings.js';
-import { narrator, optionalCount, printJson, replicationTimes, withJson, withReplication } from './common.js';
+import {
+  checkpointInterval,
+  narrator,
+  optionalCount,
+  printJson,
+  replicationTimes,
+  withJson,
+  withReplication,
+  withReplicationMode,
+} from './common.js';
 
 interface PrimaryArguments extends MachineArguments {
   readonly channel: string;
@@ -30,12 +39,14 @@ interface PrimaryArguments extends MachineArguments {
   readonly lagMs: string;
   readonly digestMs: string;
   readonly killAt: string | undefined;
+  readonly replication: 'log' | 'checkpoint';
+  readonly checkpointMs: string;
   readonly runDirectory: string | undefined;
   readonly json: boolean;
 }
 
 const options = (argv: Argv) =>
-  withReplication(withJson(withMachineOptions(withImage(argv))))
+  withReplicationMode(withReplication(withJson(withMachineOptions(withImage(argv)))))
     .option('channel', {
       type: 'string',
       demandOption: true,
@@ -82,6 +93,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
       typist: parent === null && args.serial === 'stdio' ? new StdinTypist() : null,
       key: openKey(args.key),
       ...replicationTimes(args),
+      checkpointMs: checkpointInterval(args),
       killAt: optionalCount('--kill-at', args.killAt),
       replication: {
         channel: args.channel,
@@ -101,6 +113,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
           mips: session.mips,
           state: session.state,
           log: session.account.totals(icount),
+          checkpoints: session.checkpoints,
         });
       },
     });

@@ -11,6 +11,8 @@ export interface LoadResult {
   readonly gapMs: number;
   /** Datagrams sent again, in all phases after the greeting. */
   readonly retransmissions: number;
+  /** Bytes of all requests that were answered, each counted once, without greetings. */
+  readonly requestBytes: number;
   /** Operations that the guest refused for lack of room; they changed nothing. */
   readonly refused: number;
   /** From the first datagram of an operation to its answer; 0 when none was answered. */
@@ -29,6 +31,7 @@ export interface LoadTiming {
   readonly startMs: number;
   readonly seconds: number;
   readonly completed: boolean;
+  readonly requestBytes: number;
 }
 
 export function summarise(history: readonly Invocation[], verdict: Verdict, timing: LoadTiming): LoadResult {
@@ -42,6 +45,7 @@ export function summarise(history: readonly Invocation[], verdict: Verdict, timi
     duplicated: verdict.duplicated,
     gapMs: longestGap(acked, timing),
     retransmissions: history.reduce((sum, { attempts }) => sum + Math.max(0, attempts - 1), 0),
+    requestBytes: timing.requestBytes,
     refused: acked.filter(({ outcome }) => outcome.status === 'full').length,
     p50Ms: percentile(latencies, 50),
     p99Ms: percentile(latencies, 99),

@@ -76,6 +76,7 @@ class LoadRun {
   #endMs = 0;
   #started = 0;
   #acked = 0;
+  #requestBytes = 0;
 
   constructor(spec: LoadSpec, hooks: LoadHooks) {
     this.#spec = spec;
@@ -169,13 +170,15 @@ class LoadRun {
         ...{ attempts: 0, respondedMs: null, outcome: null },
       };
       this.#history.push(invocation);
-      const attempts = await this.#exchange(client.udp, encodeAction(action, client.id, sequence), (datagram) => {
+      const request = encodeAction(action, client.id, sequence);
+      const attempts = await this.#exchange(client.udp, request, (datagram) => {
         invocation.outcome = this.#outcome(datagram, client.id, sequence);
         if (invocation.outcome !== null) invocation.respondedMs = performance.now();
         return invocation.outcome !== null;
       });
       if (attempts === null) return;
       invocation.attempts = attempts;
+      this.#requestBytes += request.length;
       this.#acknowledged(client, invocation);
     }
   }
@@ -223,6 +226,7 @@ class LoadRun {
       startMs: this.#startMs,
       seconds: this.#startMs === 0 ? 0 : seconds,
       completed: !this.#stopped,
+      requestBytes: this.#requestBytes,
     });
     if (this.#failure !== null) {
       const { acked } = result;

@@ -4,6 +4,7 @@ import colors from 'picocolors';
 import type { KindTotals } from '../../hypervisor/log/account.js';
 import type { Takeover, Transfer } from '../replica/result.js';
 import type { TransferProgress } from '../replica/state-sender.js';
+import { costRows, costTable } from './cost-table.js';
 import type { PairEvent } from './run-pair.js';
 import type { PairResult } from './summary.js';
 
@@ -88,16 +89,21 @@ export function describePairEvent(event: PairEvent): string | null {
 
 /** The whole result for a person. */
 export function renderPairResult(result: PairResult): string {
-  return [verdict(result), speeds(result), client(result), bandwidthTable(result)]
+  return [verdict(result), speeds(result), client(result), bandwidthTable(result), costs(result)]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+/** The three ways side by side where the run knows more than one of them. */
+function costs(result: PairResult): string {
+  return result.checkpoints === null ? '' : costTable(costRows(result));
 }
 
 function verdict(result: PairResult): string {
   const how = result.stop === 'debug-exit' ? `debug-exit with code ${result.exitCode}` : String(result.stop);
   const end = `the guest ended: ${how} at icount ${result.icount}`;
   if (result.identical === null)
-    return `${end}\n${colors.yellow('not compared: a replica died before the first digest')}`;
+    return `${end}\n${colors.yellow('not compared: a replica died before the first comparison')}`;
   if (!result.identical) {
     const { registers, pages, devices } = result.diff;
     const what =
@@ -117,7 +123,12 @@ function speeds(result: PairResult): string {
   if (lagMsP50 !== null) lines.push(`backup's lag: median ${ms(lagMsP50)}, 99 % below ${ms(lagMsP99 ?? 0)}`);
   const { released, heldMsP50, heldMsP99 } = result.outputs;
   lines.push(`outputs: ${released} released, held for ${ms(heldMsP50)} (median), 99 % below ${ms(heldMsP99)}`);
-  const { takeover } = result;
+  const { checkpoints, takeover } = result;
+  if (checkpoints !== null) {
+    const { count, pages, pauseMsP50, pauseMsP99 } = checkpoints;
+    const pauses = `the guest stood still for ${ms(pauseMsP50)} (median), 99 % below ${ms(pauseMsP99)}`;
+    lines.push(`checkpoints: ${count} of ${(pages / Math.max(1, count)).toFixed(1)} pages; ${pauses}`);
+  }
   if (takeover !== null) {
     const parts = `detection ${ms(takeover.detectMs)}, drain ${ms(takeover.drainMs)}, arbitration ${ms(takeover.arbiterMs)}`;
     lines.push(`take-over: ${ms(takeover.totalMs)} in all: ${parts}`);

@@ -36,6 +36,8 @@ export interface PairOptions {
   readonly detectMs: number;
   readonly lagMs: number;
   readonly digestMs: number;
+  /** Time between checkpoints; null: the backup follows the log. */
+  readonly checkpointMs: number | null;
   readonly record: string | undefined;
   readonly kills: readonly Kill[];
   readonly load: LoadSpec | null;
@@ -119,7 +121,11 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
 // --- children ---
 
 function startReplica(options: PairOptions, who: 'primary' | 'backup', args: readonly string[]): Replica {
-  const replica: Replica = { child: new Child(who, args), report: null, last: { icount: 0, mips: 0, log: NO_LOG } };
+  const replica: Replica = {
+    child: new Child(who, args),
+    report: null,
+    last: { icount: 0, mips: 0, log: NO_LOG, checkpoints: null },
+  };
   replica.child.onMessage = (message) => {
     receive(options, who, replica, message);
   };
@@ -139,7 +145,7 @@ function receive(options: PairOptions, who: 'primary' | 'backup', replica: Repli
       options.onEvent({ kind: 'replica', who, event: message.event });
       return;
     case 'progress':
-      replica.last = { icount: message.icount, mips: message.mips, log: message.log };
+      replica.last = { ...message };
       options.onEvent({ kind: 'progress', who, icount: message.icount, mips: message.mips });
       return;
     case 'report':
@@ -159,6 +165,7 @@ function primaryArguments(options: PairOptions, network: SwitchProcess | null): 
     ...netArguments(options, network),
     ...commonArguments(options, 'primary'),
     ...['--channel', 'tcp://127.0.0.1:0', '--wait-backup'],
+    ...checkpointArguments(options),
     ...(options.record === undefined ? [] : ['--record', options.record]),
     ...(plan.until === Infinity ? [] : ['--until', String(plan.until)]),
   ];
@@ -186,6 +193,10 @@ function commonArguments(options: PairOptions, who: 'primary' | 'backup'): strin
     ...['--snapshot', finalSnapshots(options)[who]],
     ...(kill === undefined ? [] : ['--kill-at', String(kill.value)]),
   ];
+}
+
+function checkpointArguments({ checkpointMs }: PairOptions): string[] {
+  return checkpointMs === null ? [] : ['--replication', 'checkpoint', '--checkpoint-ms', String(checkpointMs)];
 }
 
 function driveArguments(options: PairOptions): string[] {

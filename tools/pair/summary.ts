@@ -5,13 +5,14 @@ import type { StopReason } from '../../hypervisor/log/entry.js';
 import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
 import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
-import { JSON_VERSION, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
+import { JSON_VERSION, type Checkpoints, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
 
 /** What the parent last heard of a replica that could not report. */
 export interface LastHeard {
   readonly icount: number;
   readonly mips: number;
   readonly log: ReplicaReport['log'];
+  readonly checkpoints: Checkpoints | null;
 }
 
 export interface ReplicaSummary {
@@ -40,6 +41,8 @@ export interface PairResult {
   readonly outputs: ReplicaReport['outputs'];
   readonly takeover: Takeover | null;
   readonly transfer: Transfer | null;
+  /** Null when the backup follows the log. */
+  readonly checkpoints: Checkpoints | null;
   readonly client: LoadResult | null;
   readonly postCodes: PostCodes | null;
   readonly error: string | null;
@@ -84,6 +87,7 @@ export function summarise(evidence: PairEvidence): PairResult {
     outputs: survivor?.outputs ?? { released: 0, heldMsP50: 0, heldMsP99: 0 },
     takeover: backup?.takeover ?? null,
     transfer: primary?.transfer ?? null,
+    checkpoints: primary === null ? evidence.primaryLast.checkpoints : primary.checkpoints,
     client,
     postCodes: survivor?.postCodes ?? null,
     error: backup?.error ?? primary?.error ?? null,

@@ -9,10 +9,11 @@ import { ReplicaError } from '../../emulator/errors.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
 import { awaitHello, refuse } from './admission.js';
+import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
-import type { Samples, Transfer } from './result.js';
+import type { Checkpoints, Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
 import { StateSender, TRANSFER_PROGRESS_MS } from './state-sender.js';
 import { throttled } from './throttled.js';
@@ -23,6 +24,8 @@ export interface DeskOptions {
   readonly replicaId: string;
   readonly detectMs: number;
   readonly lagMs: number;
+  /** Time between checkpoints; null: the backup follows the log. */
+  readonly checkpointMs: number | null;
   readonly onEvent: (event: SessionEvent) => void;
 }
 
@@ -47,6 +50,9 @@ export class BackupDesk {
   #link: PrimaryLink | null = null;
   #transfer: Transfer | null = null;
   #lag: Samples | null = null;
+  #checkpointer: Checkpointer | null = null;
+  #checkpoints: Checkpoints | null = null;
+  #lastCheckpointTaken = false;
 
   constructor(options: DeskOptions, hooks: DeskHooks) {
     this.#options = options;
@@ -67,6 +73,11 @@ export class BackupDesk {
   /** Execution lag of the newest backup. */
   get lag(): Samples | null {
     return this.#lag;
+  }
+
+  /** What the checkpoints of the newest backup came to; null when backups follow the log. */
+  get checkpoints(): Checkpoints | null {
+    return this.#checkpointer?.totals ?? this.#checkpoints;
   }
 
   /** Let a connection join as the backup. Resolves when it has joined or was refused. */
@@ -102,8 +113,27 @@ export class BackupDesk {
 
   /** Give this backup up. */
   release(reason: string): void {
+    this.#checkpoints = this.checkpoints;
+    this.#checkpointer = null;
     this.#link?.close(reason);
     this.#link = null;
+  }
+
+  /** A frame of the log. Under checkpoints only what ends the run goes to the backup. */
+  sendLog(frame: Uint8Array, lastSeq: number): void {
+    if (this.#checkpointer === null || this.#lastCheckpointTaken) this.#link?.sendLog(frame, lastSeq);
+  }
+
+  /** Make a checkpoint if one is due; the ms until the next, or null. Only between runs. */
+  checkpoint(nowMs: number): number | null {
+    return this.#lastCheckpointTaken ? null : (this.#checkpointer?.step(nowMs) ?? null);
+  }
+
+  /** The run ends here: the backup gets the state and then the end of the log. */
+  lastCheckpoint(): void {
+    if (this.#checkpointer === null) return;
+    this.#checkpointer.take();
+    this.#lastCheckpointTaken = true;
   }
 
   heartbeat(consoleReleased: number): void {
@@ -121,7 +151,11 @@ export class BackupDesk {
     const { live, console, detectMs, onEvent } = this.#options;
     const { machine, recorder } = live;
     const header = machineHeader(machine.config, 0, machine.icount);
-    const welcome = { epoch: this.#hooks.epoch(), primaryId: this.#options.replicaId };
+    const welcome = {
+      epoch: this.#hooks.epoch(),
+      primaryId: this.#options.replicaId,
+      checkpointMs: this.#options.checkpointMs,
+    };
     return new StateSender(
       { connection, machine, welcome, header, detectMs },
       {
@@ -145,12 +179,16 @@ export class BackupDesk {
 
   /** The backup may hold the state whole: from here on its silence is a matter for the arbiter. */
   #sent(connection: FrameConnection, replicaId: string, transfer: Transfer): void {
-    const { detectMs, lagMs, live, onEvent } = this.#options;
+    const { checkpointMs, console, detectMs, lagMs, live, onEvent } = this.#options;
     this.#transfer = transfer;
     this.#link = new PrimaryLink(connection, { detectMs, lagMs, firstSeq: live.recorder.lastSeq + 1 }, this.#hooks);
     this.#lag = this.#link.lag;
     this.#sender = null;
     this.#paused = false;
+    if (checkpointMs !== null) {
+      const { machine, recorder } = live;
+      this.#checkpointer = new Checkpointer({ machine, recorder, console, link: this.#link, intervalMs: checkpointMs });
+    }
     this.#hooks.stateSent();
     onEvent({ kind: 'backup-joined', replicaId, transfer });
   }

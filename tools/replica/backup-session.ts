@@ -69,6 +69,10 @@ export class BackupSession {
   get epoch(): number {
     return this.#epoch;
   }
+  /** Time between the live replica's checkpoints; null: its log is followed. */
+  get checkpointMs(): number | null {
+    return this.#joiner.checkpointMs;
+  }
   /** Since the state was complete. */
   get seconds(): number {
     return (hostMs() - this.#startMs) / 1000;
@@ -149,7 +153,11 @@ export class BackupSession {
     this.#options.onEvent({ kind: 'joined', primaryId });
   }
 
+  /** The whole state at the join, or the newest checkpoint: what comes next starts there. */
   #stateComplete(message: Extract<Message, { type: 'state' }>): void {
+    const joins = this.#follower === null;
+    if (!joins && this.#state !== 'replaying') return;
+    this.#follower?.stop();
     const machine = this.#joiner.complete(message);
     const { firstSeq, consoleOffset, console } = message;
     const replica = new BackupReplica({
@@ -161,7 +169,7 @@ export class BackupSession {
       },
       onSnapshot: this.#options.onSnapshot,
     });
-    this.#startMs = hostMs();
+    if (joins) this.#startMs = hostMs();
     this.#follower = new Follower(replica, this.lag, this.#options, {
       starved: () => {
         if (this.#state === 'draining') this.#drained(replica);
@@ -173,7 +181,7 @@ export class BackupSession {
         this.#failed(error);
       },
     });
-    this.#input({ kind: 'state-complete' });
+    if (joins) this.#input({ kind: 'state-complete' });
     this.#acknowledge();
   }
 

@@ -1,9 +1,9 @@
 /**
  * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
- * and ZEROS fill its RAM, STATE completes it.
+ * and ZEROS fill its RAM, STATE completes it. Checkpoints come the same way; their pages are staged until STATE is there.
  */
 import { DecodeError } from '../../emulator/errors.js';
-import { PAGE_BYTES, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
+import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { BLOB_BYTES_MAX, FILES_MAX, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
@@ -26,12 +26,19 @@ export class Joiner {
   #round = 1;
   #newestPage = 0;
   #complete = false;
+  #checkpointMs: number | null = null;
+  /** Pages of the next checkpoint. */
+  #staged: Page[] = [];
 
   /** @param checkConfig refuses a machine that this replica cannot serve, by throwing ConfigError */
   constructor(checkConfig: (config: MachineConfig) => void) {
     this.#checkConfig = checkConfig;
   }
 
+  /** Time between checkpoints; null: the log is followed. */
+  get checkpointMs(): number | null {
+    return this.#checkpointMs;
+  }
   get machine(): Machine | null {
     return this.#machine;
   }
@@ -53,6 +60,7 @@ export class Joiner {
     if (this.#machine !== null) throw new DecodeError('bad-order', 0, 'a second welcome');
     const config = configOfHeader(header);
     this.#checkConfig(config);
+    this.#checkpointMs = welcome.checkpointMs;
     this.#machine = new Machine(config, initialRate(config.clock), () => undefined, this.#blobs);
     return welcome;
   }
@@ -71,14 +79,19 @@ export class Joiner {
     }
   }
 
-  /** The state is whole: returns the machine at the live replica's icount. @throws DecodeError */
+  /** The state, or a checkpoint, is whole: returns the machine at the live replica's icount. @throws DecodeError */
   complete(message: Extract<Message, { type: 'state' }>): Machine {
     const machine = this.#joining();
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
     }
     const { cpu, devices, clock, doorbells } = decodeStateRecord(message.state);
-    machine.restore(machineStateOf({ cpu, devices, clock, doorbells }));
+    const state = machineStateOf({ cpu, devices, clock, doorbells });
+    // From here on nothing is missing: a checkpoint is taken over whole or not at all.
+    for (const { page, bytes } of this.#staged) machine.vcpu.ram.write(page * PAGE_BYTES, bytes);
+    machine.restore(state);
+    this.#staged = [];
+    this.#pagesStored = 0;
     this.#complete = true;
     return machine;
   }
@@ -92,15 +105,23 @@ export class Joiner {
   }
 
   #store(page: number, bytes: Uint8Array): void {
-    if (!this.#joining().vcpu.ram.write(page * PAGE_BYTES, bytes)) {
+    const { ram } = this.#joining().vcpu;
+    const inRam = page < ram.bytes / PAGE_BYTES;
+    if (inRam && this.#complete) this.#staged.push({ page, bytes: Uint8Array.from(bytes) });
+    else if (!inRam || !ram.write(page * PAGE_BYTES, bytes)) {
       throw new DecodeError('bad-page', 0, `page ${page} is not RAM`);
     }
     this.#pagesStored++;
+    if (this.#pagesStored > ram.bytes / PAGE_BYTES && this.#complete) {
+      throw new DecodeError('bad-pages', 0, 'a checkpoint of more pages than the machine has');
+    }
     this.#newestPage = page;
   }
 
   #joining(): Machine {
-    if (this.#machine === null || this.#complete) throw new DecodeError('bad-order', 0, 'state outside a join');
+    if (this.#machine === null || (this.#complete && this.#checkpointMs === null)) {
+      throw new DecodeError('bad-order', 0, 'state outside a join');
+    }
     return this.#machine;
   }
 }

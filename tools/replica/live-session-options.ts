@@ -19,6 +19,8 @@ export interface LiveSessionOptions {
   readonly epoch: number;
   readonly detectMs: number;
   readonly lagMs: number;
+  /** Time between checkpoints; null: backups follow the log. */
+  readonly checkpointMs: number | null;
   readonly until: number;
   readonly digestMs: number;
   readonly recorder: LogFileWriter | null;

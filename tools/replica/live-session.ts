@@ -21,7 +21,7 @@ import { FrameWriter } from '../../hypervisor/log/frame.js';
 import { BackupDesk } from './backup-desk.js';
 import { ConsoleTail } from './console-tail.js';
 import { hostMs, hostNs } from './host-time.js';
-import { Samples, type Transfer } from './result.js';
+import { Samples, type Checkpoints, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
 import { RunLoop } from './run-loop.js';
@@ -76,7 +76,7 @@ export class LiveSession {
           this.input(input);
         },
         frame: (bytes, lastSeq) => {
-          this.#desk.link?.sendLog(bytes, lastSeq);
+          this.#desk.sendLog(bytes, lastSeq);
         },
         console: (offset, bytes) => {
           this.#console.write(offset, bytes);
@@ -84,7 +84,11 @@ export class LiveSession {
       }),
       writer: this.#writer,
       until: options.until,
-      digestNs: options.digestMs * 1e6,
+      // Checkpoints are what they are: a digest of each would show nothing.
+      digestNs: options.checkpointMs === null ? options.digestMs * 1e6 : Infinity,
+      beforeEnd: () => {
+        this.#desk.lastCheckpoint();
+      },
       onSnapshot: options.onSnapshot,
       consoleOffset: options.consoleOffset,
       ...(options.breakAt === undefined ? {} : { breakAt: options.breakAt }),
@@ -101,6 +105,9 @@ export class LiveSession {
   }
   get transfer(): Transfer | null {
     return this.#desk.transfer;
+  }
+  get checkpoints(): Checkpoints | null {
+    return this.#desk.checkpoints;
   }
   /** The backup's execution lag over the run, and now. */
   get lag(): Samples | null {
@@ -176,8 +183,10 @@ export class LiveSession {
     const now = hostNs();
     const restMs = this.#desk.restMs((now - start) / 1e6);
     this.#restUntilNs = now + restMs * 1e6;
+    const checkpointMs = this.#desk.checkpoint(now / 1e6) ?? Infinity;
     if (step.kind === 'running') return restMs;
-    return step.untilNs === null ? null : Math.max(restMs, (step.untilNs - now) / 1e6);
+    const idleMs = step.untilNs === null ? Infinity : Math.max(restMs, (step.untilNs - now) / 1e6);
+    return Math.min(idleMs, checkpointMs) === Infinity ? null : Math.min(idleMs, checkpointMs);
   }
 
   #guard(action: () => void): void {
@@ -196,9 +205,9 @@ export class LiveSession {
   // --- the backup's life ---
 
   #openDesk(): BackupDesk {
-    const { replicaId, detectMs, lagMs, onEvent } = this.#options;
+    const { replicaId, detectMs, lagMs, checkpointMs, onEvent } = this.#options;
     return new BackupDesk(
-      { live: this.live, console: this.#console, replicaId, detectMs, lagMs, onEvent },
+      { live: this.live, console: this.#console, replicaId, detectMs, lagMs, checkpointMs, onEvent },
       {
         vacant: () => this.#state === 'alone',
         epoch: () => this.#epoch,
@@ -216,6 +225,8 @@ export class LiveSession {
         },
         acknowledged: (seq) => {
           this.live.gate.acknowledged(seq, hostMs());
+          // The next checkpoint may be overdue.
+          if (checkpointMs !== null) this.#loop.wake();
           this.#checkFinished();
         },
         ended: () => {

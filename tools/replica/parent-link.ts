@@ -20,6 +20,7 @@ export type ToParent =
       readonly mips: number;
       readonly state: string;
       readonly log: ReplicaReport['log'];
+      readonly checkpoints: ReplicaReport['checkpoints'];
     }
   | { readonly type: 'report'; readonly report: ReplicaReport };
 

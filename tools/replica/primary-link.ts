@@ -63,6 +63,14 @@ export class PrimaryLink {
     this.#connection.send(encodeMessage({ type: 'log', frame }));
   }
 
+  /** Send the frames of a checkpoint, which counts as entry `seq`. */
+  sendCheckpoint(frames: readonly Uint8Array[], seq: number): void {
+    if (this.#closed) return;
+    this.#lastSeq = seq;
+    this.#detector.expectsAck(hostMs());
+    for (const frame of frames) this.#connection.send(frame);
+  }
+
   heartbeat(consoleReleased: number): void {
     if (!this.#closed) this.#connection.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
   }

@@ -24,6 +24,17 @@ export interface Transfer {
   readonly totalMs: number;
 }
 
+/** What state transfer as replication cost. */
+export interface Checkpoints {
+  readonly count: number;
+  /** Bytes of all frames, and the pages in them. */
+  readonly bytes: number;
+  readonly pages: number;
+  /** How long the guest stood still for one. */
+  readonly pauseMsP50: number;
+  readonly pauseMsP99: number;
+}
+
 /** What a replica says at the end of its part. */
 export interface ReplicaReport {
   readonly role: 'primary' | 'backup';
@@ -42,6 +53,8 @@ export interface ReplicaReport {
   readonly outputs: { readonly released: number; readonly heldMsP50: number; readonly heldMsP99: number };
   readonly takeover: Takeover | null;
   readonly transfer: Transfer | null;
+  /** Null when backups follow the log. */
+  readonly checkpoints: Checkpoints | null;
   readonly error: string | null;
   readonly residentBytes: number;
   /** Null: the replica never had a machine. */

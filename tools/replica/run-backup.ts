@@ -148,6 +148,7 @@ async function goLive(
     epoch: backup.epoch,
     detectMs: options.detectMs,
     lagMs: options.lagMs,
+    checkpointMs: backup.checkpointMs,
     until: options.until,
     digestMs: options.digestMs,
     recorder: null,

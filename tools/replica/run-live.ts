@@ -46,6 +46,8 @@ export interface LiveRunOptions {
   readonly detectMs: number;
   readonly lagMs: number;
   readonly digestMs: number;
+  /** Time between checkpoints; null: backups follow the log. */
+  readonly checkpointMs: number | null;
   readonly killAt: number | undefined;
   /** Null for `boot`. */
   readonly replication: null | {
@@ -76,7 +78,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const epoch = options.replication === null ? 1 : await claimFirstEpoch(options, replicaId);
   const snapshots = new SnapshotRequests();
   const ports: (PluggedPort | null)[] = [];
-  const { detectMs, lagMs, digestMs } = options;
+  const { detectMs, lagMs, digestMs, checkpointMs } = options;
   const session = new LiveSession({
     machine,
     clock: new ClockPolicy(machine.config.clock),
@@ -86,7 +88,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     arbiter: options.replication?.arbiter ?? null,
     replicaId,
     epoch,
-    ...{ detectMs, lagMs, digestMs, until: options.plan.until },
+    ...{ detectMs, lagMs, digestMs, checkpointMs, until: options.plan.until },
     recorder,
     consoleOffset: 0,
     firstSeq: 0,

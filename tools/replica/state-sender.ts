@@ -9,30 +9,22 @@
  * breaks; handing it over and hooks.sent() are one step, with nothing in between.
  */
 import { ReplicaError } from '../../emulator/errors.js';
-import { TRANSPORT_FRAME_BYTES_MAX } from '../../hypervisor/channel/framing.js';
 import {
-  CONSOLE_TAIL_BYTES_MAX,
   decodeMessage,
   encodeMessage,
   PAGE_BYTES,
-  PAGES_PER_MESSAGE,
-  ZEROS_PER_MESSAGE,
   type Message,
-  type Page,
   type Welcome,
 } from '../../hypervisor/channel/messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { Precopy } from '../../hypervisor/ft/precopy.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
-import { encodeState } from '../../hypervisor/state-codec.js';
 import { hostMs } from './host-time.js';
 import type { Transfer } from './result.js';
+import { DIRTY_CONSUMER, isZero, pageMessages, pageOf, stateFrame, type LogCut } from './state-frames.js';
 
-/** Reader of the dirty bitmap that belongs to state transfers. */
-const DIRTY_CONSUMER = 1;
 /** A backup that neither takes nor stores anything for this long (or for the time-out, if longer) is given up. */
 const STALLED_MS_MIN = 3000;
-const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 /** Pages looked at before the guest gets its turn. */
 const PAGES_PER_TURN = 2048;
 
@@ -43,9 +35,6 @@ export interface SenderOptions {
   readonly header: Uint8Array;
   readonly detectMs: number;
 }
-
-/** Where the log and the console go on after the transfer. */
-export type LogCut = Pick<Extract<Message, { type: 'state' }>, 'firstSeq' | 'consoleOffset' | 'console'>;
 
 export interface SenderHooks {
   /** The guest stands still until the transfer is over. */
@@ -166,7 +155,7 @@ export class StateSender {
     for (let first = 0; first < pages && !this.#over; first += PAGES_PER_TURN) {
       const some: number[] = [];
       for (let page = first; page < Math.min(pages, first + PAGES_PER_TURN); page++) {
-        if (!ZERO_PAGE.equals(pageOf(ram, page))) some.push(page);
+        if (!isZero(pageOf(ram, page))) some.push(page);
       }
       await this.#sendPages(some, { from: first, of: pages });
       await turn();
@@ -193,16 +182,7 @@ export class StateSender {
 
   #finish(stoppedMs: number): void {
     const { machine, connection } = this.#options;
-    const { cpu, devices, clock, doorbells } = machine.save();
-    const state = encodeState({ cpu, devices, clock, doorbells });
-    const cut = this.#hooks.cut();
-    const console = cut.console.subarray(Math.max(0, cut.console.length - CONSOLE_TAIL_BYTES_MAX));
-    const consoleOffset = cut.consoleOffset + cut.console.length - console.length;
-    const { firstSeq } = cut;
-    const frame = encodeMessage({ type: 'state', pagesSent: this.#pagesSent, firstSeq, consoleOffset, console, state });
-    if (frame.length > TRANSPORT_FRAME_BYTES_MAX) {
-      throw new ReplicaError(`the state without RAM has ${frame.length} bytes, more than a frame of the channel`);
-    }
+    const frame = stateFrame(machine, this.#hooks.cut(), this.#pagesSent);
     if (this.#over || !connection.open) throw new ReplicaError('the state transfer broke off before its last frame');
     connection.send(frame);
     this.#over = true;
@@ -214,36 +194,18 @@ export class StateSender {
 
   /** Send pages as they are now, zero pages by their number only. */
   async #sendPages(numbers: ArrayLike<number>, place: { readonly from: number; readonly of: number }): Promise<void> {
-    const ram = this.#options.machine.vcpu.ram.view;
-    let pages: Page[] = [];
-    let zeros: number[] = [];
-    for (let i = 0; i < numbers.length && !this.#over; i++) {
-      const page = numbers[i]!;
-      const bytes = pageOf(ram, page);
-      if (ZERO_PAGE.equals(bytes)) zeros.push(page);
-      else pages.push({ page, bytes });
-      if (zeros.length === ZEROS_PER_MESSAGE) {
-        await this.#sendRecords({ type: 'zeros', pages: zeros });
-        zeros = [];
-      }
-      if (pages.length < PAGES_PER_MESSAGE) continue;
-      await this.#sendRecords({ type: 'pages', pages });
-      pages = [];
-      this.#progress((place.from + i + 1) / place.of);
+    for (const { message, done } of pageMessages(this.#options.machine.vcpu.ram.view, numbers)) {
+      if (this.#over) return;
+      this.#pagesSent += message.pages.length;
+      await this.#send(message);
+      this.#progress((place.from + done) / place.of);
       await turn();
     }
-    if (pages.length > 0) await this.#sendRecords({ type: 'pages', pages });
-    if (zeros.length > 0) await this.#sendRecords({ type: 'zeros', pages: zeros });
     this.#progress((place.from + numbers.length) / Math.max(1, place.of));
   }
 
   #progress(share: number): void {
     this.#hooks.progress({ round: this.#precopy.rounds + 1, share, bytes: this.#bytes });
-  }
-
-  async #sendRecords(message: Extract<Message, { type: 'pages' | 'zeros' }>): Promise<void> {
-    this.#pagesSent += message.pages.length;
-    await this.#send(message);
   }
 
   /** Send one frame and wait while the transport is full. */
@@ -260,10 +222,6 @@ export class StateSender {
     }
     this.#movedMs = hostMs();
   }
-}
-
-function pageOf(ram: Buffer, page: number): Uint8Array {
-  return ram.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
 }
 
 /** Let everything else of this process have its turn. */

@@ -42,7 +42,11 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: fc.constant('refused' as const), reason: text }),
   fc.record({
     type: fc.constant('welcome' as const),
-    welcome: fc.record({ epoch: count, primaryId: name }),
+    welcome: fc.record({
+      epoch: count,
+      primaryId: name,
+      checkpointMs: fc.option(fc.integer({ min: 1 }), { nil: null }),
+    }),
     header: body,
   }),
   fc.record({ type: fc.constant('pages' as const), pages: fc.array(page, { maxLength: 3 }) }),
@@ -85,10 +89,10 @@ const GOLDEN: [Message, string][] = [
   [
     {
       type: 'welcome',
-      welcome: { epoch: 1, primaryId: 'a' },
+      welcome: { epoch: 1, primaryId: 'a', checkpointMs: null },
       header: Uint8Array.of(9, 8),
     },
-    `031b000000${hex('{"epoch":1,"primaryId":"a"}')}0908`,
+    `032f000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null}')}0908`,
   ],
   [
     { type: 'pages', pages: [{ page: 0x102, bytes: new Uint8Array(PAGE_BYTES).fill(0xab) }] },
@@ -182,7 +186,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(3);
+    expect(CHANNEL_PROTOCOL).toBe(4);
   });
 });
 

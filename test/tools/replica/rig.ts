@@ -107,7 +107,15 @@ export class Rig {
     const replicaId = `live-${this.#count++}`;
     const session = new LiveSession({
       ...{ machine, clock: new ClockPolicy('host'), disks: [], console, ports: [], arbiter: this.arbiter, replicaId },
-      ...{ epoch: 1, detectMs: DETECT_MS, lagMs: 200, until: Infinity, digestMs: 50, recorder: null },
+      ...{
+        epoch: 1,
+        detectMs: DETECT_MS,
+        lagMs: 200,
+        until: Infinity,
+        digestMs: 50,
+        recorder: null,
+        checkpointMs: null,
+      },
       ...{ consoleOffset: 0, firstSeq: 0, onSnapshot: () => undefined },
       onEvent: (event) => {
         events.push(event);
