@@ -157,7 +157,7 @@ function receive(options: PairOptions, who: 'primary' | 'backup', replica: Repli
 }
 
 function primaryArguments(options: PairOptions, network: SwitchProcess | null): string[] {
-  const { plan } = options;
+  const { checkpointMs, plan } = options;
   return [
     'primary',
     ...options.machineArguments,
@@ -165,7 +165,7 @@ function primaryArguments(options: PairOptions, network: SwitchProcess | null): 
     ...netArguments(options, network),
     ...commonArguments(options, 'primary'),
     ...['--channel', 'tcp://127.0.0.1:0', '--wait-backup'],
-    ...checkpointArguments(options),
+    ...(checkpointMs === null ? [] : ['--replication', 'checkpoint', '--checkpoint-ms', String(checkpointMs)]),
     ...(options.record === undefined ? [] : ['--record', options.record]),
     ...(plan.until === Infinity ? [] : ['--until', String(plan.until)]),
   ];
@@ -193,10 +193,6 @@ function commonArguments(options: PairOptions, who: 'primary' | 'backup'): strin
     ...['--snapshot', finalSnapshots(options)[who]],
     ...(kill === undefined ? [] : ['--kill-at', String(kill.value)]),
   ];
-}
-
-function checkpointArguments({ checkpointMs }: PairOptions): string[] {
-  return checkpointMs === null ? [] : ['--replication', 'checkpoint', '--checkpoint-ms', String(checkpointMs)];
 }
 
 function driveArguments(options: PairOptions): string[] {
