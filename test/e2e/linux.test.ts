@@ -117,6 +117,40 @@ if (!built && process.env['CI'] === undefined) {
     );
 
     test(
+      'drives IDE by DMA, NE2000 on PCI and ISA, and the APICs',
+      async () => {
+        await withScratch(async (folder) => {
+          const disk = join(folder, 'disk.img');
+          writeFileSync(disk, '');
+          truncateSync(disk, 32 << 20);
+          const append =
+            'console=ttyS0 nokaslr mitigations=off tsc=reliable cryptomgr.notests initcall_blacklist=load_system_certificate_list';
+          const cards = ['--drive', `file=${disk},if=ide`, '--net', 'model=ne2k', '--net', 'model=ne2k-isa'];
+          const { result, console } = await scripted(
+            folder,
+            ['pair', 'linux', '--append', append, ...cards, '--digest-ms', '100'],
+            [
+              'mke2fs -F /dev/sda >/dev/null && mount -t ext4 /dev/sda /mnt && seq 20000 >/mnt/numbers && sync',
+              'umount /mnt; mount -t ext4 /dev/sda /mnt && md5sum </mnt/numbers; umount /mnt',
+              'ping -c 2 10.86.0.1; ip link set eth0 down',
+              'modprobe ne io=0x300 irq=9 && ip address add 10.86.0.3/24 dev eth1 && ip link set eth1 up',
+              'ping -c 3 10.86.0.1; cat /proc/interrupts; dmesg | grep -E "ata1|NE2000|RTL"',
+            ],
+          );
+          expect(result).toMatchObject({ stop: 'stopped', identical: true });
+          expect(console).toMatch(/^e071f707df7bbeee2a6a1eb48011ddd0/m);
+          expect(console).toContain('2 packets transmitted, 2 packets received');
+          expect(console).toContain('3 packets transmitted, 3 packets received');
+          expect(console).toMatch(/^ *14: +\d{2,} +IO-APIC +14-edge +ata_piix/m);
+          expect(console).toMatch(/ata1.00: configured for [UM].*DMA|ata1: PATA max MWDMA2.* bmdma 0x/);
+          expect(console).toMatch(/NE2000 found at 0x300, using IRQ 9/);
+          expect(console).toMatch(/^ *LOC: +\d{2,}/m);
+        });
+      },
+      5 * MINUTES,
+    );
+
+    test(
       'needs less than 1 MB of log to boot',
       async () => {
         await withScratch(async (folder) => {

@@ -7,7 +7,8 @@
  * at something like a prompt is not taken for one.
  *
  * Invariants: lines are typed in order, each once; after a line the guest must have begun a new line (its echo)
- * before a prompt counts again.
+ * before a prompt counts again. A kernel that writes its messages to the same console may do so right after a prompt:
+ * the prompt still counts when nothing but such messages has come since.
  */
 
 /** What to do now: type these bytes, wait for more output, or the script is over. */
@@ -20,12 +21,17 @@ const LINE_CHARACTERS_MAX = 4096;
 // eslint-disable-next-line no-control-regex -- escape sequences begin with a control character
 const ESCAPES = /\x1b(\[[0-9;?]*[ -/]*[@-~]|[^[])/g;
 
+/** How a line of Linux's own messages begins, with the seconds since power-on. */
+const KERNEL_MESSAGE = /^\[ *\d+\.\d{6}\] /;
+
 export class ConsoleScript {
   readonly #lines: readonly string[];
   readonly #prompt: string;
   #typed = 0;
   #line = '';
   #echoSeen = true;
+  /** A prompt was shown, and since then the kernel's messages only. */
+  #promptAbove = false;
 
   /** `text`: the file's contents; a newline at its end does not begin one more line. */
   constructor(text: string, prompt: string) {
@@ -44,19 +50,31 @@ export class ConsoleScript {
   /** The guest's console said something. */
   output(bytes: Uint8Array): void {
     const text = this.#line + Buffer.from(bytes).toString('latin1');
-    const start = text.lastIndexOf('\n') + 1;
-    if (start > 0) this.#echoSeen = true;
-    this.#line = text.slice(start).slice(-LINE_CHARACTERS_MAX);
+    const lines = text.split('\n');
+    this.#line = lines.pop()!.slice(-LINE_CHARACTERS_MAX);
+    for (const line of lines) {
+      this.#promptAbove = this.#echoSeen && this.#keepsPrompt(line.replace(ESCAPES, ''));
+      this.#echoSeen = true;
+    }
   }
 
   /** To be asked when the console has been quiet. */
   next(): ScriptStep {
     const shown = this.#line.replace(ESCAPES, '');
-    if (!this.#echoSeen || !shown.endsWith(this.#prompt)) return { kind: 'wait' };
+    const atPrompt = shown.endsWith(this.#prompt) || (this.#promptAbove && shown === '');
+    if (!this.#echoSeen || !atPrompt) return { kind: 'wait' };
     const line = this.#lines[this.#typed];
     if (line === undefined) return { kind: 'over' };
     this.#typed++;
     this.#echoSeen = false;
+    this.#promptAbove = false;
     return { kind: 'type', bytes: Buffer.from(`${line}\r`, 'utf8') };
+  }
+
+  /** Whether a prompt is still open after this whole line: it is in it, or was before, and the rest is the kernel's. */
+  #keepsPrompt(line: string): boolean {
+    if (KERNEL_MESSAGE.test(line)) return this.#promptAbove;
+    const end = line.indexOf(`${this.#prompt}[`) + this.#prompt.length;
+    return end >= this.#prompt.length && KERNEL_MESSAGE.test(line.slice(end));
   }
 }

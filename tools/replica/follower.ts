@@ -5,11 +5,9 @@
  */
 import type { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
 import type { ExecutionLag } from './execution-lag.js';
-import { hostMs } from './host-time.js';
+import { SliceSize } from '../../hypervisor/ft/slice-size.js';
+import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
-
-/** Instructions between looks at the sockets: about 2 ms. */
-const STEP_INSTRUCTIONS = 1_000_000;
 
 export interface FollowerOptions {
   /** Share of full speed at which this backup executes (for tests of the lag governor). */
@@ -33,6 +31,8 @@ export class Follower {
   readonly #options: FollowerOptions;
   readonly #hooks: FollowerHooks;
   readonly #loop: RunLoop;
+  /** Short steps: an acknowledgement waits for the end of one. */
+  readonly #slice = new SliceSize();
   #broken = false;
   /** Host time before which a throttled backup rests. */
   #restUntilMs = 0;
@@ -70,7 +70,9 @@ export class Follower {
   #step(): number | null {
     const startMs = hostMs();
     if (startMs < this.#restUntilMs) return this.#restUntilMs - startMs;
+    this.#slice.begin(hostNs(), this.replica.machine.icount);
     const result = this.replica.step(this.#budget());
+    if (result !== 'running') this.#slice.interrupted();
     this.lag.executed(this.replica.executedSeq);
     this.#checkBreak();
     if (result === 'starved') this.#hooks.starved();
@@ -83,8 +85,9 @@ export class Follower {
 
   #budget(): number {
     const stopAt = this.#options.breakAt?.icount;
-    if (stopAt === undefined || this.#broken) return STEP_INSTRUCTIONS;
-    return Math.max(1, Math.min(STEP_INSTRUCTIONS, stopAt - this.replica.machine.icount));
+    const { instructions } = this.#slice;
+    if (stopAt === undefined || this.#broken) return instructions;
+    return Math.max(1, Math.min(instructions, stopAt - this.replica.machine.icount));
   }
 
   #checkBreak(): void {

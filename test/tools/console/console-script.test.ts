@@ -65,6 +65,31 @@ describe('a script', () => {
     expect(typed(script)).toBeNull();
   });
 
+  test('is not held up by messages of the kernel that come right after a prompt', () => {
+    const script = new ConsoleScript('one\ntwo', '# ');
+    say(script, 'boot\r\n# \x1b[6n[    5.677859] random: crng init done\r\n');
+    say(script, '[    5.701234] EXT4-fs (sda): mounted\r\n');
+    expect(typed(script)).toBe('one\r');
+    say(script, 'one\r\n[    6.000000] sd 0:0:0:0: working\r\n');
+    expect(typed(script)).toBeNull();
+    say(script, '# [    6.100000] a message');
+    expect(typed(script)).toBeNull();
+    say(script, ' in two parts\r\n');
+    expect(typed(script)).toBe('two\r');
+  });
+
+  test('takes neither its echo nor a program’s lines for a prompt because a message follows', () => {
+    const script = new ConsoleScript('echo "# [    1.000000] x"\nnext', '# ');
+    say(script, '# ');
+    expect(typed(script)).toBe('echo "# [    1.000000] x"\r');
+    say(script, 'echo "# [    1.000000] x"\r\n');
+    expect(typed(script)).toBeNull();
+    say(script, '# comment\r\n[    2.000000] message\r\n');
+    expect(typed(script)).toBeNull();
+    say(script, '# [    2.100000] message\r\nbut something runs\r\n');
+    expect(typed(script)).toBeNull();
+  });
+
   test('does not care how the console is cut', () => {
     const session = ['\x1b[Hboot\r\n# \x1b[6n', 'one\r\n1\r\n# \x1b[6n', 'two\r\n2\r\n# \x1b[6n'];
     fc.assert(
