@@ -106,6 +106,21 @@ export class VirtualHost {
     return true;
   }
 
+  /** The same to a MAC that is known: the receiver may have no address yet, or all of them are meant. */
+  sendUdpDirect(fromPort: number, to: UdpAddress, mac: Uint8Array, payload: Uint8Array): boolean {
+    if (payload.length > UDP_PAYLOAD_BYTES_MAX) {
+      this.#counters.oversize++;
+      return false;
+    }
+    const datagram = encodeUdp(this.#options.ip, to.ip, {
+      sourcePort: fromPort,
+      destinationPort: to.port,
+      payload,
+    });
+    this.#transmit(mac, ETHERTYPE_IPV4, this.#wrap(to.ip, PROTOCOL_UDP, datagram));
+    return true;
+  }
+
   /** Send an echo request; the answer comes to onEchoReply. False when the data does not fit one frame. */
   ping(to: Ipv4Address, identifier: number, sequence: number, data: Uint8Array, nowMs: number): boolean {
     if (data.length > ECHO_DATA_BYTES_MAX) {
@@ -173,10 +188,14 @@ export class VirtualHost {
   }
 
   #sendIpv4(to: Ipv4Address, protocol: number, payload: Uint8Array, nowMs: number): void {
-    this.#identification = (this.#identification + 1) & 0xffff;
-    const datagram = encodeIpv4({ source: this.#options.ip, destination: to, protocol, payload }, this.#identification);
+    const datagram = this.#wrap(to, protocol, payload);
     const mac = this.#arp.resolve(to, datagram, nowMs);
     if (mac !== null) this.#transmit(mac, ETHERTYPE_IPV4, datagram);
+  }
+
+  #wrap(to: Ipv4Address, protocol: number, payload: Uint8Array): Uint8Array {
+    this.#identification = (this.#identification + 1) & 0xffff;
+    return encodeIpv4({ source: this.#options.ip, destination: to, protocol, payload }, this.#identification);
   }
 
   #sendArp(operation: 'request' | 'reply', to: Uint8Array, targetMac: Uint8Array, targetIp: Ipv4Address): void {

@@ -23,7 +23,8 @@ const options = (argv: Argv) =>
       type: 'string',
       array: true,
       default: [],
-      describe: 'host[:udp=HOSTPORT:GUESTIP:GUESTPORT]: a virtual host, with UDP ports of this machine forwarded',
+      describe:
+        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded',
     })
     .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
     .example(

@@ -3,6 +3,7 @@
  *
  *   program -> 127.0.0.1:HOSTPORT -> NAT -> virtual host -> bridge -> guest
  *   guest -> bridge -> virtual host -> NAT -> 127.0.0.1:HOSTPORT -> program
+ *   guest -> bridge -> virtual host -> DHCP server -> virtual host -> bridge -> guest
  *
  * Invariants: sockets are bound to loopback only; an answer reaches only the client that the guest answered,
  * and only from the address and port its forward names.
@@ -10,6 +11,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { ReplicaError } from '../../emulator/errors.js';
 import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
+import { DHCP_SERVER_PORT } from '../../hypervisor/network/dhcp.js';
+import { DhcpServer, type DhcpCounters } from '../../hypervisor/network/dhcp-server.js';
 import { formatIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import type { LearningBridge, PortId } from '../../hypervisor/network/learning-bridge.js';
 import { UdpNat } from '../../hypervisor/network/udp-nat.js';
@@ -37,6 +40,8 @@ export interface UplinkCounters extends HostCounters {
   readonly unclaimed: number;
   /** Errors of the host's UDP sockets; each lost at most one datagram. */
   readonly socketErrors: number;
+  /** Null: DHCP is off. */
+  readonly dhcp: Readonly<DhcpCounters> | null;
 }
 
 export class HostUplink {
@@ -47,6 +52,7 @@ export class HostUplink {
   readonly #sockets: readonly Socket[];
   readonly #host: VirtualHost;
   readonly #nat = new UdpNat();
+  readonly #dhcp: DhcpServer | null;
   readonly #port: PortId;
   readonly #timer: NodeJS.Timeout;
   #unclaimed = 0;
@@ -81,9 +87,11 @@ export class HostUplink {
         bridge.receive(this.#port, frame, nowMs());
       },
       onUdp: (from, fromPort, toPort, payload) => {
-        this.#toClient(from, fromPort, toPort, payload);
+        if (toPort === DHCP_SERVER_PORT && this.#dhcp !== null) this.#answerDhcp(this.#dhcp, payload);
+        else this.#toClient(from, fromPort, toPort, payload);
       },
     });
+    this.#dhcp = spec.dhcp ? new DhcpServer({ ...spec, bootFile: null }) : null;
     bound.forEach(({ socket, forward }, index) => {
       socket.on('error', () => this.#socketErrors++);
       socket.on('message', (payload, { address, port }) => {
@@ -116,6 +124,7 @@ export class HostUplink {
       clients: this.#nat.clients,
       unclaimed: this.#unclaimed,
       socketErrors: this.#socketErrors,
+      dhcp: this.#dhcp?.counters ?? null,
       ...this.#host.counters,
     };
   }
@@ -138,6 +147,11 @@ export class HostUplink {
     const now = this.#nowMs();
     const virtualPort = this.#nat.portOf({ forward: index, address, port }, now);
     this.#host.sendUdp(virtualPort, { ip: forward.guestIp, port: forward.guestPort }, payload, now);
+  }
+
+  #answerDhcp(server: DhcpServer, payload: Uint8Array): void {
+    const answer = server.receive(payload, this.#nowMs());
+    if (answer !== null) this.#host.sendUdpDirect(DHCP_SERVER_PORT, answer, answer.mac, answer.payload);
   }
 
   #toClient(from: Ipv4Address, fromPort: number, toPort: number, payload: Uint8Array): void {

@@ -4,6 +4,7 @@
  *   host
  *   host:udp=HOSTPORT:GUESTIP:GUESTPORT          HOSTPORT 0: any free one; may be repeated
  *   host:ip=10.86.0.1/24,mac=02:86:00:00:00:01
+ *   host:dhcp=off                                no addresses for guests that ask (on: the upper half of the network)
  */
 import { ConfigError } from '../../emulator/errors.js';
 import { parseMac } from '../../hypervisor/network/ethernet.js';
@@ -29,6 +30,8 @@ export interface HostUplinkSpec {
   readonly prefixBits: number;
   readonly mac: Uint8Array;
   readonly forwards: readonly UdpForward[];
+  /** Whether it gives addresses to guests that ask. */
+  readonly dhcp: boolean;
 }
 
 /** @throws ConfigError naming the option, its text and what is allowed */
@@ -36,17 +39,23 @@ export function parseUplink(text: string): HostUplinkSpec {
   const colon = text.indexOf(':');
   const kind = colon < 0 ? text : text.slice(0, colon);
   if (kind !== 'host') {
-    throw new ConfigError(OPTION, text, 'must be host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,ip=ADDRESS/BITS][,mac=MAC]');
+    throw new ConfigError(
+      OPTION,
+      text,
+      'must be host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,ip=ADDRESS/BITS][,mac=MAC][,dhcp=off]',
+    );
   }
   let ip = DEFAULT_IP;
   let mac = DEFAULT_MAC;
+  let dhcp = true;
   const forwards: UdpForward[] = [];
   for (const part of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const [key, value = ''] = splitOnce(part, '=');
     if (key === 'udp') forwards.push(parseForward(value));
     else if (key === 'ip') ip = value;
     else if (key === 'mac') mac = value;
-    else throw new ConfigError(OPTION, text, `"${part}" is not one of udp=, ip=, mac=`);
+    else if (part === 'dhcp=on' || part === 'dhcp=off') dhcp = value === 'on';
+    else throw new ConfigError(OPTION, text, `"${part}" is not one of udp=, ip=, mac=, dhcp=on|off`);
   }
   if (forwards.length > FORWARDS_MAX) throw new ConfigError(OPTION, text, `has more than ${FORWARDS_MAX} forwards`);
   const [address, bits = ''] = splitOnce(ip, '/');
@@ -56,6 +65,7 @@ export function parseUplink(text: string): HostUplinkSpec {
     prefixBits: parseCount(`${OPTION} ip=${address}/`, bits, 8, 30),
     mac: parseMac(OPTION, mac),
     forwards,
+    dhcp,
   };
 }
 

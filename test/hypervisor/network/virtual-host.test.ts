@@ -62,6 +62,16 @@ describe('VirtualHost', () => {
     expect(a.udp).toEqual(['a560002:7 -> 5000 back']);
   });
 
+  test('sends to a known MAC at once, to one without an address or to all', () => {
+    const [a, b] = [new Station(MAC_A, A), new Station(MAC_B, B)];
+    expect(a.host.sendUdpDirect(67, { ip: B, port: 68 }, MAC_B, Buffer.from('one'))).toBe(true);
+    expect(a.host.sendUdpDirect(67, { ip: 0xffffffff, port: 68 }, BROADCAST_MAC, Buffer.from('all'))).toBe(true);
+    expect(a.host.sendUdpDirect(67, { ip: B, port: 68 }, MAC_B, new Uint8Array(1473))).toBe(false);
+    expect(a.sent.map(etherType)).toEqual([ETHERTYPE_IPV4, ETHERTYPE_IPV4]);
+    settle(a, b, 0);
+    expect(b.udp).toEqual(['a560001:67 -> 68 one', 'a560001:67 -> 68 all']);
+  });
+
   test('answers pings and gets answers to its own', () => {
     const [a, b] = [new Station(MAC_A, A), new Station(MAC_B, B)];
     expect(a.host.ping(B, 11, 22, Buffer.from('data'), 0)).toBe(true);

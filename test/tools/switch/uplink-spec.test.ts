@@ -12,7 +12,8 @@ describe('--uplink', () => {
   test('host has an address and no forwards by itself', () => {
     const spec = parseUplink('host');
     expect([formatIpv4(spec.ip), spec.prefixBits, formatMac(spec.mac)]).toEqual(['10.86.0.1', 24, '02:86:00:00:00:01']);
-    expect(spec.forwards).toEqual([]);
+    expect([spec.forwards, spec.dhcp]).toEqual([[], true]);
+    expect(parseUplink('host:dhcp=off').dhcp).toBe(false);
   });
 
   test('takes forwards, an address and a MAC', () => {
@@ -42,6 +43,7 @@ describe('--uplink', () => {
     ['host:ip=10.86.0.1', /8 to 30/],
     ['host:ip=10.86.0.1/31', /8 to 30/],
     ['host:mac=01:00:00:00:00:01', /multicast/],
+    ['host:dhcp=10.86.0.9', /dhcp=on\|off/],
     ['host:mac=02', /MAC address/],
   ])('"%s" is refused', (text, message) => {
     expect(() => parseUplink(text)).toThrow(ConfigError);
