@@ -24,12 +24,16 @@ const options = (argv: Argv) =>
       array: true,
       default: [],
       describe:
-        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded',
+        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded',
     })
     .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
     .example(
       '$0 switch --uplink host:udp=7000:10.86.0.2:7',
       'datagrams to 127.0.0.1:7000 reach the guest’s echo server',
+    )
+    .example(
+      '$0 switch --uplink host:tftp=boot,bootfile=start.ipxe',
+      'guests boot from files of the folder boot',
     ) as unknown as Argv<SwitchArguments>;
 
 export const switchCommand: CommandModule<object, SwitchArguments> = {

@@ -3,7 +3,7 @@
  *
  *   program -> 127.0.0.1:HOSTPORT -> NAT -> virtual host -> bridge -> guest
  *   guest -> bridge -> virtual host -> NAT -> 127.0.0.1:HOSTPORT -> program
- *   guest -> bridge -> virtual host -> DHCP server -> virtual host -> bridge -> guest
+ *   guest -> bridge -> virtual host -> services (DHCP, TFTP) -> virtual host -> bridge -> guest
  *
  * Invariants: sockets are bound to loopback only; an answer reaches only the client that the guest answered,
  * and only from the address and port its forward names.
@@ -11,12 +11,12 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { ReplicaError } from '../../emulator/errors.js';
 import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
-import { DHCP_SERVER_PORT } from '../../hypervisor/network/dhcp.js';
-import { DhcpServer, type DhcpCounters } from '../../hypervisor/network/dhcp-server.js';
 import { formatIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import type { LearningBridge, PortId } from '../../hypervisor/network/learning-bridge.js';
 import { UdpNat } from '../../hypervisor/network/udp-nat.js';
 import { VirtualHost, type HostCounters } from '../../hypervisor/network/virtual-host.js';
+import { HostServices, type ServiceCounters } from './host-services.js';
+import { TftpDirectory } from './tftp-directory.js';
 import type { HostUplinkSpec, UdpForward } from './uplink-spec.js';
 
 const HOST_ADDRESS = '127.0.0.1';
@@ -33,15 +33,13 @@ export interface BoundForward {
   readonly guestPort: number;
 }
 
-export interface UplinkCounters extends HostCounters {
+export interface UplinkCounters extends HostCounters, ServiceCounters {
   readonly kind: 'host';
   readonly clients: number;
   /** Datagrams from the guest that belong to no client. */
   readonly unclaimed: number;
   /** Errors of the host's UDP sockets; each lost at most one datagram. */
   readonly socketErrors: number;
-  /** Null: DHCP is off. */
-  readonly dhcp: Readonly<DhcpCounters> | null;
 }
 
 export class HostUplink {
@@ -52,7 +50,7 @@ export class HostUplink {
   readonly #sockets: readonly Socket[];
   readonly #host: VirtualHost;
   readonly #nat = new UdpNat();
-  readonly #dhcp: DhcpServer | null;
+  readonly #services: HostServices;
   readonly #port: PortId;
   readonly #timer: NodeJS.Timeout;
   #unclaimed = 0;
@@ -64,6 +62,7 @@ export class HostUplink {
     bridge: LearningBridge,
     nowMs: () => number,
     bound: readonly { socket: Socket; forward: UdpForward }[],
+    directory: TftpDirectory | null,
   ) {
     this.#spec = spec;
     this.#bridge = bridge;
@@ -87,11 +86,12 @@ export class HostUplink {
         bridge.receive(this.#port, frame, nowMs());
       },
       onUdp: (from, fromPort, toPort, payload) => {
-        if (toPort === DHCP_SERVER_PORT && this.#dhcp !== null) this.#answerDhcp(this.#dhcp, payload);
-        else this.#toClient(from, fromPort, toPort, payload);
+        if (!this.#services.receive(from, fromPort, toPort, payload, nowMs())) {
+          this.#toClient(from, fromPort, toPort, payload);
+        }
       },
     });
-    this.#dhcp = spec.dhcp ? new DhcpServer({ ...spec, bootFile: null }) : null;
+    this.#services = new HostServices(spec, directory, this.#host, nowMs);
     bound.forEach(({ socket, forward }, index) => {
       socket.on('error', () => this.#socketErrors++);
       socket.on('message', (payload, { address, port }) => {
@@ -100,14 +100,17 @@ export class HostUplink {
     });
     this.#timer = setInterval(() => {
       this.#host.tick(nowMs());
+      this.#services.tick(nowMs());
     }, TICK_MS);
   }
 
   /**
    * Bind the forwarded ports and join the bridge.
+   * @throws ConfigError when the directory to serve is none
    * @throws ReplicaError naming the port that cannot be bound
    */
   static async open(spec: HostUplinkSpec, bridge: LearningBridge, nowMs: () => number): Promise<HostUplink> {
+    const directory = spec.tftp === null ? null : new TftpDirectory('--uplink tftp=', spec.tftp);
     const bound: { socket: Socket; forward: UdpForward }[] = [];
     try {
       for (const forward of spec.forwards) bound.push({ socket: await bindUdp(forward.hostPort), forward });
@@ -115,7 +118,7 @@ export class HostUplink {
       for (const { socket } of bound) socket.close();
       throw error;
     }
-    return new HostUplink(spec, bridge, nowMs, bound);
+    return new HostUplink(spec, bridge, nowMs, bound, directory);
   }
 
   get counters(): UplinkCounters {
@@ -124,7 +127,7 @@ export class HostUplink {
       clients: this.#nat.clients,
       unclaimed: this.#unclaimed,
       socketErrors: this.#socketErrors,
-      dhcp: this.#dhcp?.counters ?? null,
+      ...this.#services.counters,
       ...this.#host.counters,
     };
   }
@@ -132,6 +135,7 @@ export class HostUplink {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
+    this.#services.close();
     this.#bridge.removePort(this.#port);
     await Promise.all(this.#sockets.map((socket) => new Promise<void>((resolve) => socket.close(resolve))));
   }
@@ -147,11 +151,6 @@ export class HostUplink {
     const now = this.#nowMs();
     const virtualPort = this.#nat.portOf({ forward: index, address, port }, now);
     this.#host.sendUdp(virtualPort, { ip: forward.guestIp, port: forward.guestPort }, payload, now);
-  }
-
-  #answerDhcp(server: DhcpServer, payload: Uint8Array): void {
-    const answer = server.receive(payload, this.#nowMs());
-    if (answer !== null) this.#host.sendUdpDirect(DHCP_SERVER_PORT, answer, answer.mac, answer.payload);
   }
 
   #toClient(from: Ipv4Address, fromPort: number, toPort: number, payload: Uint8Array): void {

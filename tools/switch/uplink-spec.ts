@@ -5,8 +5,10 @@
  *   host:udp=HOSTPORT:GUESTIP:GUESTPORT          HOSTPORT 0: any free one; may be repeated
  *   host:ip=10.86.0.1/24,mac=02:86:00:00:00:01
  *   host:dhcp=off                                no addresses for guests that ask (on: the upper half of the network)
+ *   host:tftp=DIR,bootfile=NAME                  files for guests that boot from the network, and what they start
  */
 import { ConfigError } from '../../emulator/errors.js';
+import { BOOT_FILE_BYTES_MAX } from '../../hypervisor/network/dhcp.js';
 import { parseMac } from '../../hypervisor/network/ethernet.js';
 import { parseIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import { parseCount } from '../key-values.js';
@@ -32,6 +34,10 @@ export interface HostUplinkSpec {
   readonly forwards: readonly UdpForward[];
   /** Whether it gives addresses to guests that ask. */
   readonly dhcp: boolean;
+  /** A directory whose files it serves by TFTP, or null. */
+  readonly tftp: string | null;
+  /** The file that guests are told to start (a name in that directory, or a URL), or null. */
+  readonly bootFile: string | null;
 }
 
 /** @throws ConfigError naming the option, its text and what is allowed */
@@ -42,12 +48,14 @@ export function parseUplink(text: string): HostUplinkSpec {
     throw new ConfigError(
       OPTION,
       text,
-      'must be host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,ip=ADDRESS/BITS][,mac=MAC][,dhcp=off]',
+      'must be host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,ip=ADDRESS/BITS][,mac=MAC][,dhcp=off][,tftp=DIR][,bootfile=NAME]',
     );
   }
   let ip = DEFAULT_IP;
   let mac = DEFAULT_MAC;
   let dhcp = true;
+  let tftp: string | null = null;
+  let bootFile: string | null = null;
   const forwards: UdpForward[] = [];
   for (const part of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const [key, value = ''] = splitOnce(part, '=');
@@ -55,9 +63,12 @@ export function parseUplink(text: string): HostUplinkSpec {
     else if (key === 'ip') ip = value;
     else if (key === 'mac') mac = value;
     else if (part === 'dhcp=on' || part === 'dhcp=off') dhcp = value === 'on';
-    else throw new ConfigError(OPTION, text, `"${part}" is not one of udp=, ip=, mac=, dhcp=on|off`);
+    else if (key === 'tftp') tftp = value;
+    else if (key === 'bootfile') bootFile = value;
+    else throw new ConfigError(OPTION, text, `"${part}" is not one of udp=, ip=, mac=, dhcp=on|off, tftp=, bootfile=`);
   }
   if (forwards.length > FORWARDS_MAX) throw new ConfigError(OPTION, text, `has more than ${FORWARDS_MAX} forwards`);
+  if (bootFile !== null) checkBootFile(text, bootFile, dhcp);
   const [address, bits = ''] = splitOnce(ip, '/');
   return {
     kind,
@@ -66,7 +77,16 @@ export function parseUplink(text: string): HostUplinkSpec {
     mac: parseMac(OPTION, mac),
     forwards,
     dhcp,
+    tftp,
+    bootFile,
   };
+}
+
+function checkBootFile(text: string, name: string, dhcp: boolean): void {
+  if (!dhcp) throw new ConfigError(OPTION, text, 'bootfile= is told by DHCP, which is off');
+  if (!/^[\x21-\x7e]+$/.test(name) || name.length > BOOT_FILE_BYTES_MAX) {
+    throw new ConfigError(OPTION, text, `bootfile= must have 1 to ${BOOT_FILE_BYTES_MAX} printable ASCII characters`);
+  }
 }
 
 function parseForward(text: string): UdpForward {

@@ -12,7 +12,7 @@ describe('--uplink', () => {
   test('host has an address and no forwards by itself', () => {
     const spec = parseUplink('host');
     expect([formatIpv4(spec.ip), spec.prefixBits, formatMac(spec.mac)]).toEqual(['10.86.0.1', 24, '02:86:00:00:00:01']);
-    expect([spec.forwards, spec.dhcp]).toEqual([[], true]);
+    expect([spec.forwards, spec.dhcp, spec.tftp, spec.bootFile]).toEqual([[], true, null, null]);
     expect(parseUplink('host:dhcp=off').dhcp).toBe(false);
   });
 
@@ -31,6 +31,12 @@ describe('--uplink', () => {
     ]);
   });
 
+  test('takes a directory to serve and a file to start', () => {
+    const spec = parseUplink('host:tftp=/srv/boot files,bootfile=ipxe/start.ipxe');
+    expect([spec.tftp, spec.bootFile]).toEqual(['/srv/boot files', 'ipxe/start.ipxe']);
+    expect(parseUplink('host:bootfile=http://10.86.0.9/a?b=c').bootFile).toBe('http://10.86.0.9/a?b=c');
+  });
+
   test.each([
     ['', /must be host/],
     ['passt:tcp=80:80', /must be host/],
@@ -44,6 +50,10 @@ describe('--uplink', () => {
     ['host:ip=10.86.0.1/31', /8 to 30/],
     ['host:mac=01:00:00:00:00:01', /multicast/],
     ['host:dhcp=10.86.0.9', /dhcp=on\|off/],
+    ['host:bootfile=', /1 to 127/],
+    [`host:bootfile=${'x'.repeat(128)}`, /1 to 127/],
+    ['host:bootfile=a b', /1 to 127/],
+    ['host:dhcp=off,bootfile=x', /DHCP, which is off/],
     ['host:mac=02', /MAC address/],
   ])('"%s" is refused', (text, message) => {
     expect(() => parseUplink(text)).toThrow(ConfigError);
