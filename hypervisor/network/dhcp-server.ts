@@ -66,6 +66,8 @@ const ADDRESSES_MAX = 1024;
 const LEASE_SECONDS = 3600;
 const OFFER_MS = 30_000;
 const DECLINED_MS = 600_000;
+/** no-pxedhcp (176) = 1: iPXE need not wait for a second server that names the boot file (https://ipxe.org/cfg). */
+const IPXE_NO_OTHER_SERVER = Uint8Array.of(176, 1, 1);
 
 export class DhcpServer {
   readonly #options: DhcpServerOptions;
@@ -269,6 +271,7 @@ export class DhcpServer {
     options.set(OPTION.subnetMask, fourBytes(this.#netMask));
     options.set(OPTION.router, fourBytes(own));
     options.set(OPTION.broadcastAddress, fourBytes((own | ~this.#netMask) >>> 0));
+    if (message.options.has(OPTION.ipxe)) options.set(OPTION.ipxe, IPXE_NO_OTHER_SERVER);
     if (bootFile !== null) {
       options.set(OPTION.serverName, Buffer.from(formatIpv4(own)));
       options.set(OPTION.bootFile, Buffer.from(bootFile, 'latin1'));

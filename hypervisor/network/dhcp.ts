@@ -37,6 +37,8 @@ export const OPTION = {
   clientIdentifier: 61,
   serverName: 66,
   bootFile: 67,
+  /** Options of iPXE in one, as its network boot firmware sends and takes them. */
+  ipxe: 175,
 } as const;
 
 /** Values of option 53, in the order of RFC 2132, section 9.6, from 1 on. */

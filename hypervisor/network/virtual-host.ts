@@ -4,6 +4,7 @@
  *
  *   frame -> receive -> ARP | IPv4 -> ICMP echo -> answer
  *                                  -> UDP -> onUdp
+ *                    | IPv6 router solicitation -> "there is no router"
  *   sendUdp, ping -> ARP cache (request, wait) -> frame -> transmit
  *
  * Invariants: no frame from the network throws; anything damaged, truncated, fragmented or not for this
@@ -16,6 +17,7 @@ import {
   ETHERNET_HEADER_BYTES,
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
   MAC_BYTES,
   buildFrame,
   etherType,
@@ -38,6 +40,7 @@ import {
   type Ipv4Address,
   type Ipv4Packet,
 } from './ipv4.js';
+import { answerSolicitation } from './router-advertisement.js';
 
 export interface VirtualHostOptions {
   readonly mac: Uint8Array;
@@ -150,6 +153,11 @@ export class VirtualHost {
       case ETHERTYPE_IPV4: {
         const packet = decodeIpv4(payload);
         return packet !== null && this.#acceptIpv4(packet, nowMs);
+      }
+      case ETHERTYPE_IPV6: {
+        const answer = answerSolicitation(payload, frame.slice(MAC_BYTES, 2 * MAC_BYTES), this.#options.mac);
+        if (answer !== null) this.#transmit(answer.mac, ETHERTYPE_IPV6, answer.packet);
+        return answer !== null;
       }
       default:
         return false;

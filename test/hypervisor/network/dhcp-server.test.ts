@@ -114,6 +114,13 @@ describe('a DHCP server', () => {
     expect(texts).toEqual(['10.86.0.1', 'boot.ipxe']);
   });
 
+  test('tells iPXE, and nobody else, not to wait for another server', () => {
+    const options = new Map<number, Uint8Array>([[OPTION.ipxe, Uint8Array.of(177, 1, 1)]]);
+    const client = new Client(newServer(), 1);
+    expect([...client.send('discover', { options })!.options.get(OPTION.ipxe)!]).toEqual([176, 1, 1]);
+    expect(client.send('discover')!.options.has(OPTION.ipxe)).toBe(false);
+  });
+
   test('answers to the MAC until the client has an address, by broadcast where it asks for that or is refused', () => {
     const client = new Client(newServer(), 1);
     client.send('discover');

@@ -114,6 +114,21 @@ describe('VirtualHost', () => {
     expect(a.sent).toHaveLength(2);
   });
 
+  test('tells a guest that looks for an IPv6 router that there is none', () => {
+    const a = new Station(MAC_A, A);
+    const unspecified = Array<number>(16).fill(0);
+    const header = [0x60, 0, 0, 0, 0, 8, 58, 255, ...unspecified, 0xff, 2, ...Array<number>(13).fill(0), 2];
+    const frame = buildFrame(
+      BROADCAST_MAC,
+      MAC_B,
+      0x86dd,
+      Uint8Array.from([...header, 133, 0, 0x7b, 0xb8, 0, 0, 0, 0]),
+    );
+    a.host.receive(frame, 0);
+    expect(a.sent.map(etherType)).toEqual([0x86dd]);
+    expect([a.sent[0]![14 + 40], a.host.counters.ignored]).toEqual([134, 0]);
+  });
+
   test('asks again after a minute while still using what it knows', () => {
     const [a, b] = [new Station(MAC_A, A), new Station(MAC_B, B)];
     a.host.sendUdp(1, { ip: B, port: 2 }, Buffer.from('x'), 0);
@@ -146,7 +161,7 @@ describe('VirtualHost', () => {
   test('random frames, truncated frames and damaged frames never throw', () => {
     const random = fc.uint8Array({ maxLength: 200 });
     fc.assert(
-      fc.property(random, fc.constantFrom(ETHERTYPE_ARP, ETHERTYPE_IPV4, 0x8035), (payload, type) => {
+      fc.property(random, fc.constantFrom(ETHERTYPE_ARP, ETHERTYPE_IPV4, 0x86dd, 0x8035), (payload, type) => {
         const a = new Station(MAC_A, A);
         a.host.receive(buildFrame(MAC_A, MAC_B, type, payload), 0);
         a.host.receive(payload, 0);
