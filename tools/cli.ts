@@ -17,6 +17,7 @@ import { logCommand } from './commands/log.js';
 import { pairCommand } from './commands/pair.js';
 import { primaryCommand } from './commands/primary.js';
 import { switchCommand } from './commands/switch.js';
+import { UsageError } from './usage-error.js';
 import { FT86_VERSION } from './version.js';
 
 /** 0 orderly · 1 the guest failed · 2 the user's mistake · 3 divergence · 4 a replica or server failed */
@@ -29,8 +30,6 @@ function exitStatusOf(error: unknown): number {
 function isUsage(error: unknown): boolean {
   return error instanceof Error && (error.name === 'YError' || error instanceof UsageError);
 }
-
-class UsageError extends Error {}
 
 /** Options that may be repeated; `_` is what yargs calls the words that are no options. */
 const REPEATABLE = new Set(

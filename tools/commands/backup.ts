@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
-import { ParentLink } from '../replica/parent-link.js';
+import { ParentLink, underParent } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
 import { makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
 import { runBackup } from '../replica/run-backup.js';
@@ -76,42 +76,44 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
   handler: async (args) => {
     const parent = ParentLink.connect();
     const tell = narrator('backup', !args.json);
-    const report = await runBackup({
-      name: args.name,
-      runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
-      channel: args.channel,
-      drives: args.drive.map(parseDrive),
-      nics: args.net.map(parseNet),
-      serial: args.serial,
-      quiet: args.json,
-      snapshot: args.snapshot,
-      parent,
-      key: openKey(args.key),
-      arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, args.name),
-      ...replicationTimes(args),
-      until: optionalCount('--until', args.until) ?? Infinity,
-      killAt: optionalCount('--kill-at', args.killAt),
-      connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
-      onEvent: (event) => {
-        if (parent !== null) parent.send({ type: 'event', event: { ...event } });
-        else tell(event);
-      },
-      onProgress: ({ live, backup }) => {
-        const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;
-        const part = live ?? backup;
-        if (part === null) return;
-        const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
-        const log = part.account.totals(icount);
-        parent?.send({
-          type: 'progress',
-          icount,
-          mips,
-          state: part.state,
-          log,
-          checkpoints: live?.checkpoints ?? null,
-        });
-      },
-    });
+    const report = await underParent(parent, () =>
+      runBackup({
+        name: args.name,
+        runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
+        channel: args.channel,
+        drives: args.drive.map(parseDrive),
+        nics: args.net.map(parseNet),
+        serial: args.serial,
+        quiet: args.json,
+        snapshot: args.snapshot,
+        parent,
+        key: openKey(args.key),
+        arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, args.name),
+        ...replicationTimes(args),
+        until: optionalCount('--until', args.until) ?? Infinity,
+        killAt: optionalCount('--kill-at', args.killAt),
+        connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
+        onEvent: (event) => {
+          if (parent !== null) parent.send({ type: 'event', event: { ...event } });
+          else tell(event);
+        },
+        onProgress: ({ live, backup }) => {
+          const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;
+          const part = live ?? backup;
+          if (part === null) return;
+          const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
+          const log = part.account.totals(icount);
+          parent?.send({
+            type: 'progress',
+            icount,
+            mips,
+            state: part.state,
+            log,
+            checkpoints: live?.checkpoints ?? null,
+          });
+        },
+      }),
+    );
     if (report.error !== null) say(`ft86: ${report.error}`);
     if (parent !== null) await parent.finish({ type: 'report', report });
     else if (args.json) printJson(report);

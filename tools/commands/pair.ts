@@ -1,6 +1,5 @@
 /** `ft86 pair IMAGE`: the main job. */
 import type { Argv, CommandModule } from 'yargs';
-import { openConsoleStream } from '../../hypervisor/backend/console.js';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKill } from '../pair/kill.js';
@@ -18,6 +17,7 @@ import {
   type MachinePlan,
 } from '../replica/machine-options.js';
 import { guestExitStatus } from '../replica/result.js';
+import { openConsole } from '../replica/surroundings.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import {
   checkpointInterval,
@@ -32,6 +32,7 @@ import {
 interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
   readonly load: string | undefined;
+  readonly serial: string;
   readonly record: string | undefined;
   readonly name: string | undefined;
   readonly detectMs: string;
@@ -46,6 +47,7 @@ const options = (argv: Argv) =>
   withReplicationMode(withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv))))))
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
+    .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
@@ -73,7 +75,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
     });
     try {
       const plan = planMachine(args, runDirectory);
-      const typist = openTypist(args, 'stdio');
+      const typist = openTypist(args, args.serial);
       const typing = typist === null ? null : new PairTyping(typist);
       const result = await runPair({
         name,
@@ -85,9 +87,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         record: args.record,
         kills,
         load: loadOf(args.load, plan),
-        console: openConsoleStream(args.json ? process.stderr : process.stdout, (error) => {
-          throw error;
-        }),
+        console: openConsole(args.serial, args.json, true, null),
         typing,
         onEvent: (event) => {
           if (event.kind === 'progress' && event.who === 'primary') {

@@ -9,7 +9,7 @@ import {
   withMachineOptions,
   type MachineArguments,
 } from '../replica/machine-options.js';
-import { ParentLink } from '../replica/parent-link.js';
+import { ParentLink, underParent } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
@@ -81,42 +81,44 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
     const tell = narrator('primary', !args.json);
     const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = args.runDirectory ?? makeRunDirectory(name);
-    const report = await runLive({
-      name,
-      runDirectory,
-      plan: planMachine(args, runDirectory),
-      serial: args.serial,
-      quiet: args.json,
-      record: args.record,
-      snapshot: args.snapshot,
-      parent,
-      typist: parent === null && args.serial === 'stdio' ? new StdinTypist() : null,
-      key: openKey(args.key),
-      ...replicationTimes(args),
-      checkpointMs: checkpointInterval(args),
-      killAt: optionalCount('--kill-at', args.killAt),
-      replication: {
-        channel: args.channel,
-        arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, name),
-        waitBackup: args.waitBackup,
-        force: args.force,
-      },
-      onEvent: (event) => {
-        if (parent !== null) parent.send({ type: 'event', event: { ...event } });
-        else tell(event);
-      },
-      onProgress: (session) => {
-        const { icount } = session.live.machine;
-        parent?.send({
-          type: 'progress',
-          icount,
-          mips: session.mips,
-          state: session.state,
-          log: session.account.totals(icount),
-          checkpoints: session.checkpoints,
-        });
-      },
-    });
+    const report = await underParent(parent, () =>
+      runLive({
+        name,
+        runDirectory,
+        plan: planMachine(args, runDirectory),
+        serial: args.serial,
+        quiet: args.json,
+        record: args.record,
+        snapshot: args.snapshot,
+        parent,
+        typist: parent === null && args.serial === 'stdio' ? new StdinTypist() : null,
+        key: openKey(args.key),
+        ...replicationTimes(args),
+        checkpointMs: checkpointInterval(args),
+        killAt: optionalCount('--kill-at', args.killAt),
+        replication: {
+          channel: args.channel,
+          arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, name),
+          waitBackup: args.waitBackup,
+          force: args.force,
+        },
+        onEvent: (event) => {
+          if (parent !== null) parent.send({ type: 'event', event: { ...event } });
+          else tell(event);
+        },
+        onProgress: (session) => {
+          const { icount } = session.live.machine;
+          parent?.send({
+            type: 'progress',
+            icount,
+            mips: session.mips,
+            state: session.state,
+            log: session.account.totals(icount),
+            checkpoints: session.checkpoints,
+          });
+        },
+      }),
+    );
     if (parent !== null) await parent.finish({ type: 'report', report });
     else if (args.json) printJson(report);
     process.exitCode = guestExitStatus(report.stop);

@@ -16,6 +16,7 @@ export class Child {
   readonly #process: ChildProcess;
   #exit: ChildExit | null = null;
   #killed = false;
+  #refusal: string | null = null;
   #waiting: { readonly type: ToParent['type']; readonly resolve: (message: ToParent) => void }[] = [];
 
   /** Start `ft86 ARGS`. Its messages for a person go to our stderr. */
@@ -29,8 +30,14 @@ export class Child {
     });
     this.exited = new Promise((resolve) => {
       this.#process.on('exit', (code, signal) => {
-        this.#exit = { code, signal };
-        resolve(this.#exit);
+        const exit = { code, signal };
+        this.#exit = exit;
+        // What it said last may still be in the pipe.
+        if (!this.#process.connected) resolve(exit);
+        else
+          this.#process.once('disconnect', () => {
+            resolve(exit);
+          });
       });
     });
   }
@@ -40,6 +47,10 @@ export class Child {
   }
   get alive(): boolean {
     return this.#exit === null;
+  }
+  /** What of the user's input it could not take; known when it has ended. */
+  get refusal(): string | null {
+    return this.#refusal;
   }
   /** Killed by us on purpose, or by its own --kill-at. */
   get killed(): boolean {
@@ -68,6 +79,7 @@ export class Child {
   }
 
   #receive(message: ToParent): void {
+    if (message.type === 'refused') this.#refusal = message.message;
     const waiting = this.#waiting.filter((w) => w.type === message.type);
     this.#waiting = this.#waiting.filter((w) => w.type !== message.type);
     for (const { resolve } of waiting) resolve(message);

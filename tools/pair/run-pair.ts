@@ -8,8 +8,7 @@
  *           +- client          in this process, real UDP sockets (--load)
  */
 import { join } from 'node:path';
-import { ReplicaError } from '../../emulator/errors.js';
-import type { ConsoleCollector } from '../../hypervisor/backend/console.js';
+import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import type { LoadResult } from '../load/load-result.js';
 import { LoadError, runLoad, type LoadHooks } from '../load/load-run.js';
 import { guestPort, type LoadSpec } from '../load/load-spec.js';
@@ -26,6 +25,7 @@ import { Child } from './child.js';
 import type { Kill } from './kill.js';
 import type { PairTyping } from './pair-typing.js';
 import { summarise, type LastHeard, type PairResult } from './summary.js';
+import { whileAlive } from './while-alive.js';
 
 export interface PairOptions {
   readonly name: string;
@@ -41,7 +41,7 @@ export interface PairOptions {
   readonly record: string | undefined;
   readonly kills: readonly Kill[];
   readonly load: LoadSpec | null;
-  readonly console: ConsoleCollector;
+  readonly console: ConsoleSink;
   /** Who types on the guest's console. */
   readonly typing?: PairTyping | null;
   readonly onEvent: (event: PairEvent) => void;
@@ -89,9 +89,9 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
   let backup: Replica | null = null;
   try {
     primary = startReplica(options, 'primary', primaryArguments(options, network));
-    const { channel } = await whileAlive(primary, primary.child.next('listening'), START_MS);
+    const { channel } = await whileAlive(primary.child.next('listening'), START_MS, primary.child);
     backup = startReplica(options, 'backup', backupArguments(options, network, channel));
-    await whileAlive(primary, primary.child.next('started'), START_MS, backup);
+    await whileAlive(primary.child.next('started'), START_MS, primary.child, backup.child);
     options.typing?.connect(primary.child);
     const startMs = hostMs();
     const forward = network?.forwards[0] ?? null;
@@ -152,6 +152,7 @@ function receive(options: PairOptions, who: 'primary' | 'backup', replica: Repli
       replica.report = message.report;
       return;
     case 'listening':
+    case 'refused':
     case 'started':
   }
 }
@@ -219,25 +220,6 @@ function startNetwork(options: PairOptions): Promise<SwitchProcess> {
 }
 
 // --- the run ---
-
-/** Wait for `promise`; a replica that ends meanwhile is the answer, and an error. */
-async function whileAlive<T>(replica: Replica, promise: Promise<T>, timeoutMs: number, other?: Replica): Promise<T> {
-  const died = (who: Replica): Promise<never> =>
-    who.child.exited.then(({ code, signal }) => {
-      throw new ReplicaError(`the ${who.child.name} ended before the guest ran (${signal ?? `status ${code ?? '?'}`})`);
-    });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new ReplicaError(`the ${replica.child.name} did not come up within ${timeoutMs / 1000} s`));
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late, died(replica), ...(other === undefined ? [] : [died(other)])]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** Inject the faults that were asked for at a time. */
 function armKills(options: PairOptions, primary: Replica, backup: Replica): ArmedKills {

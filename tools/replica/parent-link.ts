@@ -1,17 +1,21 @@
 /**
  * Edge: the line between a replica and the `pair` (or another parent) that started it, over Node's IPC pipe.
  *
- *   replica -> parent   listening, console, event, progress, report
+ *   replica -> parent   listening or refused, started, console, event, progress, report
  *   parent -> replica   stop, serial
  *
- * A replica whose parent has gone ends itself: no orphan processes.
+ * A replica whose parent has gone ends itself: no orphan processes. One that fails lets go of the line, which would keep
+ * it alive.
  */
+import { ConfigError, DecodeError } from '../../emulator/errors.js';
 import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import type { ReplicaReport } from './result.js';
 
 export type ToParent =
   | { readonly type: 'listening'; readonly channel: string; readonly control: string }
   | { readonly type: 'started' }
+  /** A mistake of the user's, before the guest ran: the parent's to tell. */
+  | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'console'; readonly offset: number; readonly base64: string }
   | { readonly type: 'event'; readonly event: { readonly kind: string; readonly [field: string]: unknown } }
   | {
@@ -33,6 +37,7 @@ export class ParentLink {
   }
 
   onMessage: ((message: FromParent) => void) | null = null;
+  #started = false;
 
   private constructor() {
     process.on('disconnect', () => {
@@ -45,6 +50,7 @@ export class ParentLink {
 
   /** `done` is called when the message is in the kernel's hands: it survives this process. */
   send(message: ToParent, done?: () => void): void {
+    if (message.type === 'started') this.#started = true;
     process.send?.(message, undefined, undefined, (error) => {
       if (error === null) done?.();
     });
@@ -54,11 +60,34 @@ export class ParentLink {
   finish(message: ToParent): Promise<void> {
     return new Promise((resolve) => {
       process.send?.(message, undefined, undefined, () => {
-        process.removeAllListeners('disconnect');
-        process.disconnect();
+        this.#letGo();
         resolve();
       });
     });
+  }
+
+  /** The replica failed. Does not return when the parent will tell why. */
+  async fail(error: unknown): Promise<void> {
+    if (!this.#started && (error instanceof ConfigError || error instanceof DecodeError)) {
+      await this.finish({ type: 'refused', message: error.message });
+      process.exit(2);
+    }
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    process.removeAllListeners('disconnect');
+    if (process.connected) process.disconnect();
+  }
+}
+
+/** Run a replica that `parent`, if it has one, waits for. */
+export async function underParent<T>(parent: ParentLink | null, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    await parent?.fail(error);
+    throw error;
   }
 }
 
