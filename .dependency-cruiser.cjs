@@ -19,10 +19,18 @@ module.exports = {
     forbid(
       'formats-know-no-machine',
       '^hypervisor/(log|snapshot|loader|backend)/',
-      '^hypervisor/(channel|environment|machine|network|ft)/',
+      '^hypervisor/(channel|environment|machine|network|nbd|ft)/',
     ),
-    forbid('machine-knows-no-replication', '^hypervisor/(environment|machine)/', '^hypervisor/(channel|network|ft)/'),
-    forbid('channel-knows-no-replication', '^hypervisor/(channel|network)/', '^hypervisor/(environment|machine|ft)/'),
+    forbid(
+      'machine-knows-no-replication',
+      '^hypervisor/(environment|machine)/',
+      '^hypervisor/(channel|network|nbd|ft)/',
+    ),
+    forbid(
+      'channel-knows-no-replication',
+      '^hypervisor/(channel|network|nbd)/',
+      '^hypervisor/(environment|machine|ft)/',
+    ),
     {
       name: 'no-orphans',
       severity: 'error',

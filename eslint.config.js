@@ -10,6 +10,7 @@ import tseslint from 'typescript-eslint';
 const EDGES = [
   'emulator/native-addon.ts',
   'hypervisor/backend/**',
+  'hypervisor/channel/bind-server.ts',
   'hypervisor/channel/frame-connection.ts',
   'hypervisor/channel/key-file.ts',
   'hypervisor/channel/preshared-key.ts',

@@ -11,6 +11,7 @@ import { bootCommand } from './commands/boot.js';
 import { snapshotCommand, statusCommand, stopCommand } from './commands/control.js';
 import { demoCommand } from './commands/demo.js';
 import { diffCommand } from './commands/diff.js';
+import { diskServerCommand } from './commands/disk-server.js';
 import { imagesCommand } from './commands/images.js';
 import { keygenCommand } from './commands/keygen.js';
 import { logCommand } from './commands/log.js';
@@ -33,7 +34,7 @@ function isUsage(error: unknown): boolean {
 
 /** Options that may be repeated; `_` is what yargs calls the words that are no options. */
 const REPEATABLE = new Set(
-  ['_', 'drive', 'net', 'module', 'kill', 'listen', 'uplink', 'fw-cfg', 'option-rom'].flatMap((name) => [
+  ['_', 'files', 'drive', 'net', 'module', 'kill', 'listen', 'uplink', 'fw-cfg', 'option-rom'].flatMap((name) => [
     name,
     name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
   ]),
@@ -64,6 +65,7 @@ const parser = yargs(hideBin(process.argv))
   .command(primaryCommand)
   .command(backupCommand)
   .command(switchCommand)
+  .command(diskServerCommand)
   .command(diffCommand)
   .command(bandwidthCommand)
   .command(logCommand)

@@ -9,6 +9,7 @@
  * anything is kept for it; memory held is never more than what the peer really sent.
  */
 import { DecodeError, assert } from '../../emulator/errors.js';
+import { ChunkQueue } from './chunk-queue.js';
 
 export const LENGTH_PREFIX_BYTES = 4;
 export const TRANSPORT_FRAME_BYTES_MAX = 16 << 20;
@@ -23,22 +24,18 @@ export function lengthPrefix(bytes: number): Buffer {
 
 /** Collects the chunks of one direction of a connection. */
 export class FrameSplitter {
-  #chunks: Buffer[] = [];
-  /** Bytes in #chunks. */
-  #held = 0;
+  readonly #held = new ChunkQueue();
   /** Body length of the frame being collected; -1 while its prefix is incomplete. */
   #wanted = -1;
 
   /** Bytes of an incomplete frame. */
   get heldBytes(): number {
-    return this.#held;
+    return this.#held.length;
   }
 
   /** Add what arrived. The chunk is kept by reference and must not change afterwards. */
   push(chunk: Uint8Array): void {
-    if (chunk.length === 0) return;
-    this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
-    this.#held += chunk.length;
+    this.#held.push(chunk);
   }
 
   /**
@@ -47,49 +44,16 @@ export class FrameSplitter {
    */
   next(): Uint8Array | null {
     if (this.#wanted < 0) {
-      if (this.#held < LENGTH_PREFIX_BYTES) return null;
-      const length = this.#take(LENGTH_PREFIX_BYTES).readUInt32LE(0);
+      if (this.#held.length < LENGTH_PREFIX_BYTES) return null;
+      const length = this.#held.take(LENGTH_PREFIX_BYTES).readUInt32LE(0);
       if (length > TRANSPORT_FRAME_BYTES_MAX) {
         throw new DecodeError('too-large', 0, `a frame of ${length} bytes is above ${TRANSPORT_FRAME_BYTES_MAX}`);
       }
       this.#wanted = length;
     }
-    if (this.#held < this.#wanted) return null;
-    const body = this.#take(this.#wanted);
+    if (this.#held.length < this.#wanted) return null;
+    const body = this.#held.take(this.#wanted);
     this.#wanted = -1;
     return body;
-  }
-
-  /** Remove exactly `bytes` bytes, which are there. */
-  #take(bytes: number): Buffer {
-    this.#held -= bytes;
-    const first = this.#chunks[0];
-    if (first === undefined || bytes === 0) return Buffer.alloc(0);
-    if (first.length > bytes) {
-      this.#chunks[0] = first.subarray(bytes);
-      return first.subarray(0, bytes);
-    }
-    if (first.length === bytes) {
-      this.#chunks.shift();
-      return first;
-    }
-    return this.#takeAcross(bytes);
-  }
-
-  #takeAcross(bytes: number): Buffer {
-    const out = Buffer.allocUnsafe(bytes);
-    let at = 0;
-    let used = 0;
-    while (at < bytes) {
-      const chunk = this.#chunks[used];
-      assert(chunk !== undefined, 'the splitter holds the bytes it counts');
-      const part = Math.min(chunk.length, bytes - at);
-      out.set(chunk.subarray(0, part), at);
-      at += part;
-      if (part === chunk.length) used++;
-      else this.#chunks[used] = chunk.subarray(part);
-    }
-    this.#chunks.splice(0, used);
-    return out;
   }
 }

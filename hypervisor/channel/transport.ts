@@ -7,14 +7,14 @@
  * Invariants: without a key only this machine can connect; with one, a connection that does not prove it has
  * the same key never becomes a FrameConnection, and disturbs nobody.
  */
-import { connect as connectRaw, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectRaw, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { ReplicaError } from '../../emulator/errors.js';
-import { formatAddress, parseAddress, requireLocalWithoutKey, type Address } from './address.js';
+import { formatAddress, parseAddress, requireLocalWithoutKey } from './address.js';
+import { bindServer, peerName } from './bind-server.js';
 import { FrameConnection } from './frame-connection.js';
 import { clientTlsOptions, serverTlsOptions } from './preshared-key.js';
 import { describeSocketError } from './socket-error.js';
-import { bindUnixSocket } from './unix-socket.js';
 
 const CONNECTIONS_MAX = 1024;
 /** How long the connections of a closing listener may take to get their last bytes out. */
@@ -75,8 +75,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     server.on('secureConnection', established);
     reportRefusals(server, options.onRefused);
   }
-  await bind(server, address);
-  const bound = boundAddress(server, address);
+  const bound = await bindServer(server, address);
   return {
     address: formatAddress(bound),
     port: bound.kind === 'tcp' ? bound.port : 0,
@@ -94,30 +93,6 @@ function reportRefusals(server: Server, report: ((message: string) => void) | un
   });
 }
 
-async function bind(server: Server, address: Address): Promise<void> {
-  try {
-    if (address.kind === 'unix') await bindUnixSocket(server, address.path);
-    else {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: address.host, port: address.port, exclusive: true }, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      });
-    }
-  } catch (cause) {
-    const reason = describeSocketError(cause as NodeJS.ErrnoException);
-    throw new ReplicaError(`cannot listen on ${formatAddress(address)}: ${reason}`, { cause });
-  }
-}
-
-function boundAddress(server: Server, asked: Address): Address {
-  if (asked.kind === 'unix') return asked;
-  const { address, port } = server.address() as AddressInfo;
-  return { kind: 'tcp', host: address, port };
-}
-
 function closeAll(server: Server, connections: Set<FrameConnection>, sockets: Set<Socket>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
@@ -129,11 +104,6 @@ function closeAll(server: Server, connections: Set<FrameConnection>, sockets: Se
     });
     for (const connection of connections) connection.close();
   });
-}
-
-function peerName(socket: Socket, address: Address): string {
-  if (socket.remoteAddress === undefined || socket.remotePort === undefined) return formatAddress(address);
-  return formatAddress({ kind: 'tcp', host: socket.remoteAddress, port: socket.remotePort });
 }
 
 export interface ConnectOptions {

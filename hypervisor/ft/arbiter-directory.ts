@@ -16,11 +16,10 @@ import { link, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, ConfigError, DecodeError, ReplicaError } from '../../emulator/errors.js';
 import { hostErrorCode } from '../backend/host-error.js';
+import { PAIR_PATTERN, REPLICA_PATTERN } from '../pair-names.js';
 import type { Arbiter, ArbiterVerdict } from './arbiter.js';
 
 const MAGIC = 'ft86-arbiter 1';
-const PAIR_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-const REPLICA_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const RECORD_BYTES_MAX = 1024;
 
 export class DirectoryArbiter implements Arbiter {

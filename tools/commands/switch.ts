@@ -3,6 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { openKey } from '../replica/surroundings.js';
 import { runSwitch } from '../switch/switch-process.js';
 import { printJson, say, withJson } from './common.js';
+import { serverStop } from './server-stop.js';
 
 interface SwitchArguments {
   readonly listen: readonly string[];
@@ -41,15 +42,6 @@ export const switchCommand: CommandModule<object, SwitchArguments> = {
   describe: 'run the virtual network',
   builder: options,
   handler: async (args) => {
-    const abort = new AbortController();
-    const stop = (): void => {
-      abort.abort();
-    };
-    // A terminal's Ctrl-C reaches a child, too; there the parent decides when the network goes.
-    if (process.send === undefined) process.on('SIGINT', stop);
-    else process.on('SIGINT', () => undefined);
-    process.on('SIGTERM', stop);
-    process.on('disconnect', stop);
     const result = await runSwitch(
       {
         listen: args.listen,
@@ -65,7 +57,7 @@ export const switchCommand: CommandModule<object, SwitchArguments> = {
         },
         log: process.send === undefined ? say : () => undefined,
       },
-      abort.signal,
+      serverStop(),
     );
     if (args.json) printJson(result);
     if (process.connected) process.disconnect();

@@ -119,7 +119,12 @@ describe('what cannot be known', () => {
 /** Translate the arbiter for a plain Node process; returns the script of a contender. */
 async function buildContender(): Promise<string> {
   const root = resolve(import.meta.dirname, '../../..');
-  const files = ['emulator/errors', 'hypervisor/backend/host-error', 'hypervisor/ft/arbiter-directory'];
+  const files = [
+    'emulator/errors',
+    'hypervisor/backend/host-error',
+    'hypervisor/pair-names',
+    'hypervisor/ft/arbiter-directory',
+  ];
   for (const file of files) {
     const { code } = await transformFile(join(root, `${file}.ts`), {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
