@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { ConfigError } from '../../emulator/errors.js';
-import { parseKill } from '../../tools/pair/kill.js';
+import { parseKill, parseKills } from '../../tools/pair/kill.js';
 
 describe('parseKill', () => {
   test.each(['primary', 'backup'] as const)('reads every form for the %s', (victim) => {
@@ -39,6 +39,16 @@ describe('parseKill', () => {
   ])('refuses %j', (text) => {
     expect(() => parseKill(text)).toThrow(
       new ConfigError('--kill', text, 'must be primary@icount:N, primary@ms:N, backup@icount:N or backup@ms:N'),
+    );
+  });
+});
+
+describe('parseKills', () => {
+  test('takes any number of times, and one icount for each victim', () => {
+    const texts = ['primary@ms:1', 'primary@ms:2', 'backup@icount:3', 'primary@icount:4', 'backup@ms:5'];
+    expect(parseKills(texts).map(({ value }) => value)).toEqual([1, 2, 3, 4, 5]);
+    expect(() => parseKills(['backup@icount:3', 'primary@ms:1', 'backup@icount:4'])).toThrow(
+      new ConfigError('--kill', 'backup@icount:4', 'only one icount for the backup: use ms for more kills'),
     );
   });
 });

@@ -13,6 +13,7 @@ import { parseCount } from '../key-values.js';
 
 interface BackupArguments {
   readonly channel: string;
+  readonly listen: string | undefined;
   readonly drive: readonly string[];
   readonly net: readonly string[];
   readonly serial: string;
@@ -36,6 +37,10 @@ const options = (argv: Argv) =>
       type: 'string',
       demandOption: true,
       describe: 'the live replica’s address, tcp://HOST:PORT or unix:PATH',
+    })
+    .option('listen', {
+      type: 'string',
+      describe: 'after a take-over take a backup in turn, at tcp://HOST:PORT or unix:PATH',
     })
     .option('name', { type: 'string', demandOption: true, describe: 'name of the pair, as the live replica has it' })
     .option('drive', {
@@ -81,6 +86,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
         name: args.name,
         runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
         channel: args.channel,
+        listen: args.listen,
         drives: args.drive.map(parseDrive),
         nics: args.net.map(parseNet),
         serial: args.serial,

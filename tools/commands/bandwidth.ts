@@ -8,7 +8,7 @@ import { bandwidthTable } from '../pair/narrate.js';
 import { askControl } from '../replica/control-server.js';
 import { JSON_VERSION } from '../replica/result.js';
 import { printJson, withJson } from './common.js';
-import { controlSockets } from './control.js';
+import { liveSocket } from './control.js';
 
 interface BandwidthArguments {
   readonly log: string;
@@ -70,8 +70,7 @@ function isResult(path: string): boolean {
 }
 
 async function ask(replica: string): Promise<BandwidthRecord> {
-  const [socket] = controlSockets(replica);
-  const { ok: _ok, ...record } = await askControl(socket as string, { command: 'bandwidth' });
+  const { ok: _ok, ...record } = await askControl(await liveSocket(replica), { command: 'bandwidth' });
   return record as unknown as BandwidthRecord;
 }
 

@@ -1,9 +1,9 @@
 /** `ft86 status`, `snapshot` and `stop`: talk to a replica's control socket. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
-import { askControl, type ControlReply } from '../replica/control-server.js';
+import { askControl, CONTROL_SOCKET, type ControlReply } from '../replica/control-server.js';
 import { runsDirectory } from '../replica/run-directory.js';
 import { renderDisplay, type Display } from '../replica/display.js';
 import { printJson, say, withJson } from './common.js';
@@ -14,13 +14,27 @@ interface ControlArguments {
   readonly json: boolean;
 }
 
-/** The sockets behind a socket's path, or behind a run's name (the live replica's first). @throws ConfigError */
-export function controlSockets(replica: string): string[] {
+/** The sockets behind a socket's path, or behind a run's name (its first replica's first). @throws ConfigError */
+function controlSockets(replica: string): string[] {
   if (replica.includes('/')) return [replica];
   const directory = join(runsDirectory(), replica);
-  const found = ['primary.sock', 'backup.sock'].map((file) => join(directory, file)).filter((path) => existsSync(path));
-  if (found.length === 0) throw new ConfigError('REPLICA', replica, `no run of that name (none in ${directory})`);
-  return found;
+  const names = existsSync(directory) ? readdirSync(directory).filter((name) => CONTROL_SOCKET.test(name)) : [];
+  if (names.length === 0) throw new ConfigError('REPLICA', replica, `no run of that name (none in ${directory})`);
+  return names.sort(byRole).map((name) => join(directory, name));
+}
+
+/** `primary` before `backup`; the socket of a replica that was killed is left behind and may come first. */
+function byRole(a: string, b: string): number {
+  return Number(b.startsWith('primary')) - Number(a.startsWith('primary')) || a.localeCompare(b);
+}
+
+/** The socket of a run's live replica, else of any that answers. @throws ConfigError */
+export async function liveSocket(replica: string): Promise<string> {
+  const sockets = controlSockets(replica);
+  const answers = await Promise.allSettled(sockets.map((path) => askControl(path, { command: 'status' })));
+  const live = answers.findIndex((answer) => answer.status === 'fulfilled' && answer.value['live'] === true);
+  const any = answers.findIndex((answer) => answer.status === 'fulfilled');
+  return sockets[Math.max(0, live === -1 ? any : live)] as string;
 }
 
 /** Ask every replica of a run; at least one must answer. */
@@ -74,8 +88,7 @@ export const snapshotCommand: CommandModule<object, ControlArguments> = {
       .example('$0 snapshot demo now.ftsnap', 'snapshot of the live replica'),
   handler: async (args) => {
     const path = resolve(args.file);
-    const [socket] = controlSockets(args.replica);
-    const reply = await askControl(socket as string, { command: 'snapshot', path });
+    const reply = await askControl(await liveSocket(args.replica), { command: 'snapshot', path });
     if (args.json) printJson(reply);
     else say(`ft86: wrote ${path}`);
   },

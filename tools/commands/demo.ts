@@ -84,6 +84,7 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
     checkpointMs: null,
     record: undefined,
     kills: act.kills,
+    replace: false,
     load: parseLoad(act.load),
     console: openConsoleStream(process.stdout, (error) => {
       throw error;

@@ -2,7 +2,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
-import { parseKill } from '../pair/kill.js';
+import { parseKills } from '../pair/kill.js';
 import { PairTyping } from '../pair/pair-typing.js';
 import { describeEvent, describePairEvent, renderPairResult } from '../pair/narrate.js';
 import { runPair } from '../pair/run-pair.js';
@@ -31,6 +31,7 @@ import {
 
 interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
+  readonly replace: boolean;
   readonly load: string | undefined;
   readonly serial: string;
   readonly record: string | undefined;
@@ -46,11 +47,13 @@ interface PairArguments extends MachineArguments, TypistArguments {
 const options = (argv: Argv) =>
   withReplicationMode(withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv))))))
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
+    .option('replace', { type: 'boolean', default: false, describe: 'start a new backup after each loss' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
+    .example('$0 pair kv --kill primary@ms:1000 --kill primary@ms:2000 --replace', 'lose two primaries, go on')
     .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt')
     .example(
       '$0 pair kv --replication checkpoint',
@@ -62,7 +65,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
   describe: 'run a guest on a primary and a backup, compare and measure',
   builder: options,
   handler: async (args) => {
-    const kills = args.kill.map(parseKill);
+    const kills = parseKills(args.kill);
     const times = replicationTimes(args);
     const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = makeRunDirectory(name);
@@ -86,11 +89,12 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         checkpointMs: checkpointInterval(args),
         record: args.record,
         kills,
+        replace: args.replace,
         load: loadOf(args.load, plan),
         console: openConsole(args.serial, args.json, true, null),
         typing,
         onEvent: (event) => {
-          if (event.kind === 'progress' && event.who === 'primary') {
+          if (event.kind === 'progress' && event.live) {
             progress.show(`${event.icount} instructions, ${event.mips.toFixed(0)} MIPS`);
           }
           if (event.kind === 'replica' && event.event.kind === 'transfer')
@@ -115,7 +119,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
 
 function exitStatus(result: PairResult, interrupted: boolean): number {
   if (result.identical === false) return 3;
-  if (!result.primary.survived && !result.backup.survived) return 4;
+  if (result.replicas.every(({ survived }) => !survived)) return 4;
   const { client } = result;
   if (client !== null && (client.lost > 0 || client.duplicated > 0)) return 4;
   if (client !== null && !client.completed && !interrupted) return 4;

@@ -17,6 +17,7 @@ export class Child {
   #exit: ChildExit | null = null;
   #killed = false;
   #refusal: string | null = null;
+  #discarded = false;
   #waiting: { readonly type: ToParent['type']; readonly resolve: (message: ToParent) => void }[] = [];
 
   /** Start `ft86 ARGS`. Its messages for a person go to our stderr. */
@@ -54,7 +55,7 @@ export class Child {
   }
   /** Killed by us on purpose, or by its own --kill-at. */
   get killed(): boolean {
-    return this.#killed || this.#exit?.signal === 'SIGKILL';
+    return !this.#discarded && (this.#killed || this.#exit?.signal === 'SIGKILL');
   }
 
   /** The next message of that type. Never resolves when the child ends first: race it with `exited`. */
@@ -76,6 +77,12 @@ export class Child {
 
   terminate(): void {
     this.#process.kill('SIGTERM');
+  }
+
+  /** It is not needed any more: end it without calling that a loss. */
+  discard(): void {
+    this.#discarded = true;
+    this.#process.kill('SIGKILL');
   }
 
   #receive(message: ToParent): void {

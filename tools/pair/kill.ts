@@ -1,4 +1,7 @@
-/** `--kill primary@icount:N`, `primary@ms:N`, `backup@...`: the fault injected into a pair. */
+/**
+ * `--kill primary@icount:N`, `primary@ms:N`, `backup@...`: the faults injected into a pair. Victims are parts, not
+ * processes: `primary` is whichever replica is live then.
+ */
 import { ConfigError } from '../../emulator/errors.js';
 
 export interface Kill {
@@ -14,4 +17,16 @@ export function parseKill(text: string): Kill {
     throw new ConfigError('--kill', text, 'must be primary@icount:N, primary@ms:N, backup@icount:N or backup@ms:N');
   }
   return { victim: match[1] as Kill['victim'], unit: match[2] as Kill['unit'], value: Number(match[3]) };
+}
+
+/** All --kill of a run. @throws ConfigError */
+export function parseKills(texts: readonly string[]): Kill[] {
+  const kills = texts.map(parseKill);
+  for (const [i, { victim, unit }] of kills.entries()) {
+    // An icount is given to the first primary and the first backup when they start.
+    if (unit === 'icount' && kills.findIndex((kill) => kill.victim === victim && kill.unit === unit) !== i) {
+      throw new ConfigError('--kill', texts[i] ?? '', `only one icount for the ${victim}: use ms for more kills`);
+    }
+  }
+  return kills;
 }

@@ -5,7 +5,7 @@ import type { KindTotals } from '../../hypervisor/log/account.js';
 import type { Takeover, Transfer } from '../replica/result.js';
 import type { TransferProgress } from '../replica/state-sender.js';
 import { costRows, costTable } from './cost-table.js';
-import type { PairEvent } from './run-pair.js';
+import type { PairEvent } from './pair-options.js';
 import type { PairResult } from './summary.js';
 
 interface AnyEvent {
@@ -34,6 +34,8 @@ function sentence(event: AnyEvent): string {
       return `a backup did not join: ${String(event['reason'])}`;
     case 'joined':
       return `joined ${String(event['primaryId'])}`;
+    case 'following':
+      return `has the whole state, follows from icount ${String(event['icount'])}`;
     case 'backup-lost':
       return `lost its backup: ${String(event['reason'])}; outputs are held until the test-and-set is won`;
     case 'alone':
@@ -81,6 +83,10 @@ export function describePairEvent(event: PairEvent): string | null {
       return describeEvent(event.who, event.event);
     case 'killed':
       return `${colors.cyan('──')} ${colors.red(`kill -9: the ${event.who} is dead`)} (last heard at icount ${event.icount})`;
+    case 'replacing':
+      return `${colors.cyan('──')} ${event.who} takes the place of the lost one, process ${event.pid}`;
+    case 'not-replaced':
+      return `${colors.cyan('──')} ${colors.red('no new backup')}: ${event.attempts} in a row ended before they had joined`;
     case 'progress':
     case 'load-progress':
       return null;
@@ -115,9 +121,8 @@ function verdict(result: PairResult): string {
 }
 
 function speeds(result: PairResult): string {
-  const lines = (['primary', 'backup'] as const).map((who) => {
-    const { mips, icount, survived } = result[who];
-    return `${who}: ${icount} instructions, ${mips.toFixed(0)} MIPS${survived ? '' : ', killed'}`;
+  const lines = result.replicas.map(({ name, mips, icount, survived }) => {
+    return `${name}: ${icount} instructions, ${mips.toFixed(0)} MIPS${survived ? '' : ', lost'}`;
   });
   const { lagMsP50, lagMsP99 } = result.backup;
   if (lagMsP50 !== null) lines.push(`backup's lag: median ${ms(lagMsP50)}, 99 % below ${ms(lagMsP99 ?? 0)}`);

@@ -5,15 +5,12 @@ import type { StopReason } from '../../hypervisor/log/entry.js';
 import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
 import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
+import { NO_LOG } from '../replica/report.js';
 import { JSON_VERSION, type Checkpoints, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
+import type { Member } from './fleet.js';
 
-/** What the parent last heard of a replica that could not report. */
-export interface LastHeard {
-  readonly icount: number;
-  readonly mips: number;
-  readonly log: ReplicaReport['log'];
-  readonly checkpoints: Checkpoints | null;
-}
+/** What a summary needs to know of a replica. */
+type Evidence = Pick<Member, 'name' | 'report' | 'last' | 'takeover' | 'lostAs'>;
 
 export interface ReplicaSummary {
   readonly icount: number;
@@ -23,6 +20,15 @@ export interface ReplicaSummary {
   readonly residentBytes: number | null;
   /** False for a replica that was killed. */
   readonly survived: boolean;
+}
+
+/** A replica that ended before its run did. */
+export interface Loss {
+  readonly replica: string;
+  /** What it was then. */
+  readonly role: 'primary' | 'backup';
+  /** Last heard of. */
+  readonly icount: number;
 }
 
 export interface PairResult {
@@ -37,6 +43,9 @@ export interface PairResult {
   readonly diff: Pick<SnapshotDiff, 'registers' | 'pages' | 'devices'>;
   readonly primary: ReplicaSummary;
   readonly backup: ReplicaSummary & { readonly lagMsP50: number | null; readonly lagMsP99: number | null };
+  /** All of them in the order in which they were started. */
+  readonly replicas: readonly (ReplicaSummary & { readonly name: string; readonly takeover: Takeover | null })[];
+  readonly losses: readonly Loss[];
   readonly log: ReplicaReport['log'];
   readonly outputs: ReplicaReport['outputs'];
   readonly takeover: Takeover | null;
@@ -50,23 +59,27 @@ export interface PairResult {
 
 export interface PairEvidence {
   readonly image: string;
-  readonly primary: ReplicaReport | null;
-  readonly backup: ReplicaReport | null;
-  readonly primaryLast: LastHeard;
-  readonly backupLast: LastHeard;
+  /** In the order in which they were started: the first primary, the first backup, their successors. */
+  readonly members: readonly Evidence[];
+  /** The replica that was live at the end, and its backup. */
+  readonly live: Evidence | null;
+  readonly backup: Evidence | null;
+  readonly transfer: Transfer | null;
   /** Host seconds from the guest's start to now, for a replica that did not report. */
   readonly seconds: number;
-  readonly snapshots: { readonly primary: string; readonly backup: string };
+  /** Where the replica called `name` left its final state. */
+  readonly snapshotOf: (name: string) => string;
   readonly client: LoadResult | null;
 }
 
 const NO_DIFF = { registers: [], pages: [], devices: [] };
 
 export function summarise(evidence: PairEvidence): PairResult {
-  const { primary, backup, client } = evidence;
-  const survivor = primary ?? backup;
+  const { members, live, backup, seconds } = evidence;
+  const survivor = live?.report ?? members.find(({ report }) => report !== null)?.report ?? null;
   const diff = compareFinal(evidence);
   const { identical, comparedIcount } = verdict(evidence, diff);
+  const lag = [backup?.report, live?.report].find((report) => report?.lagMsP50 != null);
   return {
     version: JSON_VERSION,
     image: evidence.image,
@@ -77,47 +90,65 @@ export function summarise(evidence: PairEvidence): PairResult {
     comparedIcount,
     digest: survivor?.digest ?? null,
     diff: diff === null ? NO_DIFF : { registers: diff.registers, pages: diff.pages, devices: diff.devices },
-    primary: replica(primary, evidence.primaryLast, evidence.seconds),
+    primary: summaryOf(members[0], seconds),
     backup: {
-      ...replica(backup, evidence.backupLast, evidence.seconds),
-      lagMsP50: backup?.lagMsP50 ?? primary?.lagMsP50 ?? null,
-      lagMsP99: backup?.lagMsP99 ?? primary?.lagMsP99 ?? null,
+      ...summaryOf(members[1], seconds),
+      lagMsP50: lag?.lagMsP50 ?? null,
+      lagMsP99: lag?.lagMsP99 ?? null,
     },
-    log: primary?.log ?? backup?.log ?? evidence.primaryLast.log,
+    replicas: members.map((member) => ({
+      name: member.name,
+      ...summaryOf(member, seconds),
+      takeover: member.takeover,
+    })),
+    losses: members.flatMap(({ name, lostAs, last }) =>
+      lostAs === null ? [] : [{ replica: name, role: lostAs, icount: last.icount }],
+    ),
+    log: survivor?.log ?? members[0]?.last.log ?? NO_LOG,
     outputs: survivor?.outputs ?? { released: 0, heldMsP50: 0, heldMsP99: 0 },
-    takeover: backup?.takeover ?? null,
-    transfer: primary?.transfer ?? null,
-    checkpoints: primary === null ? evidence.primaryLast.checkpoints : primary.checkpoints,
-    client,
+    takeover: members.findLast(({ takeover }) => takeover !== null)?.takeover ?? null,
+    transfer: evidence.transfer,
+    checkpoints:
+      survivor?.checkpoints ?? members.find(({ last }) => last.checkpoints !== null)?.last.checkpoints ?? null,
+    client: evidence.client,
     postCodes: survivor?.postCodes ?? null,
-    error: backup?.error ?? primary?.error ?? null,
+    error: divergence(evidence)?.error ?? null,
   };
 }
 
+/** The report of a replica that found a difference. */
+function divergence({ members }: PairEvidence): ReplicaReport | null {
+  return members.find(({ report }) => report?.error != null)?.report ?? null;
+}
+
 /** Compare the two final snapshots byte by byte; null when there are not two of the same icount. */
-function compareFinal(evidence: PairEvidence): SnapshotDiff | null {
-  const { primary, backup, snapshots } = evidence;
-  if (primary === null || backup === null || primary.icount !== backup.icount) return null;
-  if (!existsSync(snapshots.primary) || !existsSync(snapshots.backup)) return null;
-  using a = readSnapshot(snapshots.primary);
-  using b = readSnapshot(snapshots.backup);
+function compareFinal({ live, backup, snapshotOf }: PairEvidence): SnapshotDiff | null {
+  if (live?.report == null || backup?.report == null || live.report.icount !== backup.report.icount) return null;
+  const paths = [snapshotOf(live.name), snapshotOf(backup.name)] as const;
+  if (!paths.every((path) => existsSync(path))) return null;
+  using a = readSnapshot(paths[0]);
+  using b = readSnapshot(paths[1]);
   return diffSnapshots(a, b);
 }
 
 function verdict(evidence: PairEvidence, diff: SnapshotDiff | null): Pick<PairResult, 'identical' | 'comparedIcount'> {
-  const { primary, backup } = evidence;
-  if (backup?.error != null) return { identical: false, comparedIcount: backup.icount };
-  if (diff !== null && primary !== null && backup !== null) {
-    return { identical: diff.identical && primary.digest === backup.digest, comparedIcount: primary.icount };
+  const live = evidence.live?.report;
+  const backup = evidence.backup?.report;
+  const diverged = divergence(evidence);
+  if (diverged !== null) return { identical: false, comparedIcount: diverged.icount };
+  if (diff !== null && live != null && backup != null) {
+    return { identical: diff.identical && live.digest === backup.digest, comparedIcount: live.icount };
   }
   // One of them died: the last digest that both had reached.
-  if (backup?.comparedIcount != null) return { identical: true, comparedIcount: backup.comparedIcount };
-  return { identical: null, comparedIcount: null };
+  const compared = backup?.comparedIcount ?? live?.comparedIcount;
+  return compared == null ? { identical: null, comparedIcount: null } : { identical: true, comparedIcount: compared };
 }
 
-function replica(report: ReplicaReport | null, last: LastHeard, seconds: number): ReplicaSummary {
+function summaryOf(member: Evidence | undefined, seconds: number): ReplicaSummary {
+  const report = member?.report ?? null;
   if (report === null) {
-    return { icount: last.icount, digest: null, seconds, mips: last.mips, residentBytes: null, survived: false };
+    const { icount, mips } = member?.last ?? { icount: 0, mips: 0 };
+    return { icount, digest: null, seconds, mips, residentBytes: null, survived: false };
   }
   const { icount, digest, mips, residentBytes } = report;
   return { icount, digest, seconds: report.seconds, mips, residentBytes, survived: true };

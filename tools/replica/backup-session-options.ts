@@ -22,6 +22,8 @@ export interface BackupSessionOptions extends FollowerOptions {
 export type BackupEvent =
   | { readonly kind: 'receiving'; readonly progress: TransferProgress }
   | { readonly kind: 'joined'; readonly primaryId: string }
+  /** It holds the whole state: from here on it can go live. */
+  | { readonly kind: 'following'; readonly icount: number }
   | { readonly kind: 'primary-silent'; readonly reason: Takeover['reason']; readonly detectMs: number }
   | { readonly kind: 'drained'; readonly icount: number; readonly ms: number }
   | { readonly kind: 'waiting-for-arbiter' }

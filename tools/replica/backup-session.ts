@@ -183,6 +183,7 @@ export class BackupSession {
     });
     if (joins) this.#input({ kind: 'state-complete' });
     this.#acknowledge();
+    if (joins) this.#options.onEvent({ kind: 'following', icount: machine.icount });
   }
 
   #log(frame: Uint8Array): void {

@@ -92,6 +92,7 @@ function status(parts: ReplicaParts): ControlReply {
     version: JSON_VERSION,
     name: parts.name,
     role: parts.role,
+    live: live !== null,
     state: live?.state ?? backup?.state ?? 'starting',
     replicaId: parts.replicaId,
     epoch: live?.epoch ?? backup?.epoch ?? 0,

@@ -2,10 +2,11 @@
  * Edge: a replica's control socket, a UNIX socket (0600) that takes one JSON object a line and answers each with
  * one: `{"command": "status"}` -> `{"ok": true, ...}` or `{"ok": false, "error": "..."}`.
  */
-import { chmodSync, existsSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { z } from 'zod';
 import { ConfigError, ReplicaError } from '../../emulator/errors.js';
+import { bindUnixSocket } from '../../hypervisor/channel/unix-socket.js';
 
 const requestSchema = z.strictObject({
   command: z.enum(['status', 'snapshot', 'stop', 'bandwidth']),
@@ -13,6 +14,9 @@ const requestSchema = z.strictObject({
 });
 export type ControlRequest = z.infer<typeof requestSchema>;
 export type ControlReply = Readonly<Record<string, unknown>>;
+
+/** Names of control sockets in a run's directory. */
+export const CONTROL_SOCKET = /^(primary|backup)(-[0-9]+)?\.sock$/;
 
 const REQUEST_BYTES_MAX = 64 * 1024;
 const REPLY_BYTES_MAX = 16 * 1024 * 1024;
@@ -22,21 +26,26 @@ export class ControlServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** Listen at `path`; `handle` answers requests. @throws ReplicaError when the socket cannot be made */
+  /**
+   * Listen in `directory` under the first name that no living process has: `ROLE.sock`, `ROLE-2.sock` and so on;
+   * `handle` answers requests. @throws ReplicaError when the socket cannot be made
+   */
   static async listen(
-    path: string,
+    directory: string,
+    role: 'primary' | 'backup',
     handle: (request: ControlRequest) => Promise<ControlReply>,
   ): Promise<ControlServer> {
-    if (existsSync(path)) unlinkSync(path);
-    const control = new ControlServer(path, handle);
-    await new Promise<void>((resolve, reject) => {
-      control.#server.once('error', (error) => {
-        reject(new ReplicaError(`control socket ${path}: ${error.message}`));
-      });
-      control.#server.listen(path, resolve);
-    });
-    chmodSync(path, 0o600);
-    return control;
+    for (let number = 1; ; number++) {
+      const path = join(directory, number === 1 ? `${role}.sock` : `${role}-${number}.sock`);
+      const control = new ControlServer(path, handle);
+      try {
+        await bindUnixSocket(control.#server, path);
+        return control;
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        if (code !== 'EADDRINUSE') throw new ReplicaError(`control socket ${path}: ${message}`, { cause: error });
+      }
+    }
   }
 
   private constructor(path: string, handle: (request: ControlRequest) => Promise<ControlReply>) {

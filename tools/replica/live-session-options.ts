@@ -2,6 +2,7 @@
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
+import type { LogAccount } from '../../hypervisor/log/account.js';
 import type { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { Transfer } from './result.js';
@@ -25,6 +26,8 @@ export interface LiveSessionOptions {
   readonly digestMs: number;
   readonly recorder: LogFileWriter | null;
   readonly breakAt?: { readonly icount: number; readonly reached: () => void };
+  /** Counts of the log from before this replica was live. */
+  readonly account?: LogAccount;
   readonly consoleOffset: number;
   readonly firstSeq: number;
   readonly onSnapshot: (name: string) => void;

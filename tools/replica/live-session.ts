@@ -32,7 +32,7 @@ const ARBITER_RETRY_MS = 200;
 
 export class LiveSession {
   readonly live: LiveReplica;
-  readonly account = new LogAccount();
+  readonly account: LogAccount;
   readonly held = new Samples();
   readonly #options: LiveSessionOptions;
   readonly #writer: FrameWriter;
@@ -62,6 +62,7 @@ export class LiveSession {
     this.#options = options;
     this.#state = nextPrimary('starting', { kind: 'arbiter', verdict: 'granted' })[0];
     this.#epoch = options.epoch;
+    this.account = options.account ?? new LogAccount();
     this.#console = new ConsoleTail(options.console, options.consoleOffset);
     const at = options.machine.icount;
     this.#writer = new FrameWriter({ firstSeq: options.firstSeq, at, account: this.account });

@@ -12,7 +12,8 @@ import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import type { ReplicaReport } from './result.js';
 
 export type ToParent =
-  | { readonly type: 'listening'; readonly channel: string; readonly control: string }
+  /** It takes a backup at `channel` from now on. */
+  | { readonly type: 'listening'; readonly channel: string }
   | { readonly type: 'started' }
   /** A mistake of the user's, before the guest ran: the parent's to tell. */
   | { readonly type: 'refused'; readonly message: string }

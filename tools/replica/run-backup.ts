@@ -4,9 +4,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { DivergenceError, ReplicaError } from '../../emulator/errors.js';
+import { ConfigError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
-import { connect, type FrameConnection } from '../../hypervisor/channel/transport.js';
+import { checkAddress } from '../../hypervisor/channel/address.js';
+import { connect, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
@@ -26,12 +27,15 @@ import { backupReport, liveReport } from './report.js';
 import type { ReplicaReport, Takeover } from './result.js';
 import { killSelf, onStopSignals } from './run-live.js';
 import { openConsole, openDisks } from './surroundings.js';
+import { takeBackups } from './take-backups.js';
 import { takeSnapshot } from './take-snapshot.js';
 
 export interface BackupRunOptions {
   readonly name: string;
   readonly runDirectory: string;
   readonly channel: string;
+  /** Where it takes a backup of its own once it is live; undefined: nowhere. */
+  readonly listen: string | undefined;
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
   readonly serial: string;
@@ -47,7 +51,11 @@ export interface BackupRunOptions {
   readonly killAt: number | undefined;
   readonly connectMs: number;
   readonly onEvent: (
-    event: BackupEvent | SessionEvent | { readonly kind: 'live'; readonly takeover: Takeover },
+    event:
+      | BackupEvent
+      | SessionEvent
+      | { readonly kind: 'live'; readonly takeover: Takeover }
+      | { readonly kind: 'waiting-for-backup'; readonly channel: string },
   ) => void;
   readonly onProgress: (parts: ReplicaParts) => void;
 }
@@ -61,6 +69,8 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
   const disks = await openDisks(options.drives);
   const console = openConsole(options.serial, options.quiet, false, options.parent);
   const snapshots = new SnapshotRequests();
+  // The user's mistakes come before anything that leaves a trace.
+  if (options.listen !== undefined) checkAddress('--listen', options.listen, options.key);
   const connection = await connectPatiently(options);
   const backup: BackupSession = new BackupSession({
     connection,
@@ -81,11 +91,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'backup', live: null, backup };
-  const control = await ControlServer.listen(
-    join(options.runDirectory, 'backup.sock'),
-    controlHandler(parts, snapshots),
-  );
-  options.parent?.send({ type: 'listening', channel: options.channel, control: control.path });
+  const control = await ControlServer.listen(options.runDirectory, 'backup', controlHandler(parts, snapshots));
   const progress = setInterval(() => {
     options.onProgress(parts);
   }, PROGRESS_MS);
@@ -152,6 +158,7 @@ async function goLive(
     until: options.until,
     digestMs: options.digestMs,
     recorder: null,
+    account: backup.account,
     consoleOffset: offset + bytes.length,
     firstSeq: backup.replica!.receivedSeq + 1,
     onSnapshot: (name) => {
@@ -172,22 +179,41 @@ async function goLive(
   const takeover = backup.takeover();
   options.onEvent({ kind: 'live', takeover });
   const signals = onStopSignals(session, options.parent);
+  let listener: Listener | null = null;
   try {
-    await session.start();
+    const run = session.start();
+    listener = await Promise.race([openChannel(options, session), run.then(() => null)]);
+    await run;
     finalSnapshot(options, machine);
     await options.arbiter.release(session.epoch, parts.replicaId);
     return mergeReports(liveReport(session, 'backup', takeover), backupReport(backup, null));
   } finally {
     signals.dispose();
     session.close();
+    await listener?.close();
     for (const port of ports) port?.close();
+  }
+}
+
+/** Take a backup from now on. An address that is taken meanwhile costs redundancy, not the guest. */
+async function openChannel(options: BackupRunOptions, session: LiveSession): Promise<Listener | null> {
+  if (options.listen === undefined) return null;
+  try {
+    const listener = await takeBackups({ address: options.listen, option: '--listen', key: options.key, session });
+    options.onEvent({ kind: 'waiting-for-backup', channel: listener.address });
+    options.parent?.send({ type: 'listening', channel: listener.address });
+    return listener;
+  } catch (error) {
+    if (!(error instanceof ReplicaError || error instanceof ConfigError)) throw error;
+    process.stderr.write(`ft86: no backup can join: ${error.message}\n`);
+    return null;
   }
 }
 
 /** What a backup measured while it followed belongs into its report as a live replica, too. */
 function mergeReports(live: ReplicaReport, followed: ReplicaReport): ReplicaReport {
-  const { lagMsP50, lagMsP99, comparedIcount, comparedDigest, log } = followed;
-  return { ...live, lagMsP50, lagMsP99, comparedIcount, comparedDigest, log };
+  const { lagMsP50, lagMsP99, comparedIcount, comparedDigest } = followed;
+  return { ...live, lagMsP50, lagMsP99, comparedIcount, comparedDigest };
 }
 
 function onSnapshot(

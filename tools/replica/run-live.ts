@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
-import { listen, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
+import type { Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Input } from '../../hypervisor/ft/live-replica.js';
@@ -25,6 +25,7 @@ import { powerOn } from './power-on.js';
 import { liveReport } from './report.js';
 import type { ReplicaReport } from './result.js';
 import { openConsole, openDisks } from './surroundings.js';
+import { takeBackups } from './take-backups.js';
 import { takeSnapshot } from './take-snapshot.js';
 
 export interface LiveRunOptions {
@@ -99,10 +100,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'primary', live: session, backup: null };
-  const control = await ControlServer.listen(
-    join(options.runDirectory, 'primary.sock'),
-    controlHandler(parts, snapshots),
-  );
+  const control = await ControlServer.listen(options.runDirectory, 'primary', controlHandler(parts, snapshots));
   const signals = onStopSignals(session, options.parent);
   const progress = setInterval(() => {
     options.onProgress(session);
@@ -116,7 +114,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
         session.input(input);
       })),
     );
-    listener = await openChannel(options, session, control.path, signals.stopped);
+    listener = await openChannel(options, session, signals.stopped);
     options.parent?.send({ type: 'started' });
     options.typist?.start(keyboardOf(session));
     ran = true;
@@ -180,7 +178,6 @@ async function claimFirstEpoch(options: LiveRunOptions, replicaId: string): Prom
 async function openChannel(
   options: LiveRunOptions,
   session: LiveSession,
-  control: string,
   stopped: Promise<void>,
 ): Promise<Listener | null> {
   const replication = options.replication;
@@ -189,22 +186,11 @@ async function openChannel(
   const firstBackup = new Promise<void>((resolve) => {
     joined = resolve;
   });
-  const listener = await listen({
-    address: replication.channel,
-    key: options.key,
-    option: '--channel',
-    onConnection: (connection: FrameConnection) => {
-      void session.acceptBackup(connection).then(() => {
-        if (session.state === 'paired') joined();
-      });
-    },
-    onRefused: (message) => {
-      process.stderr.write(`ft86: ${message}\n`);
-    },
-  });
-  options.parent?.send({ type: 'listening', channel: listener.address, control });
+  const { channel: address, waitBackup } = replication;
+  const listener = await takeBackups({ address, option: '--channel', key: options.key, session, joined });
+  options.parent?.send({ type: 'listening', channel: listener.address });
   options.onEvent({ kind: 'waiting-for-backup', channel: listener.address });
-  if (replication.waitBackup) await Promise.race([firstBackup, stopped]);
+  if (waitBackup) await Promise.race([firstBackup, stopped]);
   return listener;
 }
 

@@ -1,0 +1,30 @@
+/** Edge: the address at which a live replica takes backups, one at a time; one that joins later replaces a lost one. */
+import { listen, type Listener } from '../../hypervisor/channel/transport.js';
+import type { LiveSession } from './live-session.js';
+
+export interface TakeBackupsOptions {
+  readonly address: string;
+  /** The command line's option that named the address. */
+  readonly option: string;
+  readonly key: Uint8Array | null;
+  readonly session: LiveSession;
+  /** Called whenever a backup has the whole state. */
+  readonly joined?: () => void;
+}
+
+/** @throws ConfigError, ReplicaError when nobody can listen there */
+export function takeBackups({ address, option, key, session, joined }: TakeBackupsOptions): Promise<Listener> {
+  return listen({
+    address,
+    key,
+    option,
+    onConnection: (connection) => {
+      void session.acceptBackup(connection).then(() => {
+        if (session.state === 'paired') joined?.();
+      });
+    },
+    onRefused: (message) => {
+      process.stderr.write(`ft86: ${message}\n`);
+    },
+  });
+}
