@@ -3,6 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
 import { ft86, ft86Json, processesWith, withScratch } from './ft86.js';
 
 interface PairResult {
@@ -138,11 +139,13 @@ describe('the run as a whole', () => {
   }, 60_000);
 
   test('kill -9 of the parent takes the children with it', async () => {
-    await ft86(['pair', 'idle', '--name', 'orphan-test'], (pid) => {
+    const name = `orphan-test-${process.pid}`;
+    await ft86(['pair', 'idle', '--name', name], (pid) => {
       setTimeout(() => process.kill(pid, 'SIGKILL'), 4000);
     });
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    expect(processesWith('orphan-test')).toEqual([]);
+    expect(processesWith(name)).toEqual([]);
+    removeRunDirectory(join(runsDirectory(), name));
   }, 60_000);
 
   test('an unnamed run leaves no files', async () => {

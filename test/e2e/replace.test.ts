@@ -2,6 +2,8 @@
  *  Method: real kill -9 of whoever is live or backs it, again and again under load; the history is checked by the
  *  product, the final states of the last two replicas are compared byte by byte. */
 import { describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
 import { ft86Json, processesWith } from './ft86.js';
 
 interface PairResult {
@@ -16,11 +18,9 @@ interface PairResult {
 
 describe('pair --replace', () => {
   test('the primary dies: the backup goes live and a third replica joins it', async () => {
-    const result = await ft86Json<PairResult>(
-      ['pair', 'kv', '--load', 'kv:ops=1000,clients=4', '--kill', 'primary@ms:500', '--replace'].concat(
-        ...['--name', 'replace-test'],
-      ),
-    );
+    const name = `replace-test-${process.pid}`;
+    const args = ['pair', 'kv', '--load', 'kv:ops=1000,clients=4', '--kill', 'primary@ms:500', '--replace'];
+    const result = await ft86Json<PairResult>([...args, '--name', name]);
     expect(result).toMatchObject({ stop: 'stopped', identical: true, client: { acked: 1000, lost: 0, duplicated: 0 } });
     expect(result.losses).toMatchObject([{ replica: 'primary', role: 'primary' }]);
     expect(result.replicas.map(({ name, survived }) => [name, survived])).toEqual([
@@ -30,7 +30,8 @@ describe('pair --replace', () => {
     ]);
     expect(result.takeover?.icount).toBeGreaterThan(0);
     expect(result.transfer?.bytes).toBeGreaterThan(100_000);
-    expect(processesWith('replace-test')).toEqual([]);
+    expect(processesWith(name)).toEqual([]);
+    removeRunDirectory(join(runsDirectory(), name));
   }, 60_000);
 
   test('ten losses in a row, alternating: no acknowledged operation is lost', async () => {
