@@ -14,7 +14,10 @@ const root = join(images, '../..');
 const linux = join(images, '../guests/linux');
 const MEMTEST = '/boot/memtest86+ia32.bin';
 const NEEDED = ['/usr/share/seabios/bios.bin', '/usr/lib/grub/i386-pc/boot.img', MEMTEST, join(linux, 'bzImage')];
-const PAIR = ['--digest-ms', '100'];
+const MODES: [name: string, command: string[]][] = [
+  ['alone', ['boot']],
+  ['on two replicas', ['pair', '--digest-ms', '100']],
+];
 const MINUTES = 60_000;
 
 interface Result {
@@ -30,6 +33,13 @@ async function run(args: readonly string[]): Promise<{ result: Result; console: 
   const { status, stdout, stderr } = await ft86([...args, '--json']);
   if (status !== 0) throw new Error(`ft86 ${args.join(' ')}: status ${status ?? '?'}\n${stderr}`);
   return { result: JSON.parse(stdout) as Result, console: stderr.replaceAll('\r', '') };
+}
+
+/** The text screen of the run called `name`; empty while there is none. */
+async function screenOf(name: string): Promise<string> {
+  const { status, stdout } = await ft86(['status', name, '--json']);
+  if (status !== 0) return '';
+  return (JSON.parse(stdout) as { display: { screen: string[] } | null }).display?.screen.join('\n') ?? '';
 }
 
 /** A disk that GRUB starts from, with `entry` as its only one. */
@@ -49,10 +59,7 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
   });
 } else {
   describe.each(['bios.bin', 'bios-256k.bin'])('SeaBIOS %s', (name) => {
-    test.each([
-      ['alone', ['boot']],
-      ['on two replicas', ['pair', ...PAIR]],
-    ])(
+    test.each(MODES)(
       'boots a sector from the disk and serves it, %s',
       async (_, [command = '', ...options]) => {
         await withScratch(async (folder) => {
@@ -70,18 +77,23 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
   });
 
   describe('GRUB', () => {
-    test('loads a Multiboot kernel from ext2, alone', async () => {
-      await withScratch(async (folder) => {
-        const entry = ['multiboot /boot/timer.elf ticks=20'];
-        const { result, console } = await run(['boot', grubDisk(folder, entry, [join(images, 'timer.elf')])]);
-        expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0 });
-        expect(console).toMatch(/^timer: ok, 20 ticks/m);
-      });
-    }, 60_000);
+    test.each(MODES)(
+      'loads a Multiboot kernel from ext2, %s',
+      async (_, [command = '', ...options]) => {
+        await withScratch(async (folder) => {
+          const disk = grubDisk(folder, ['multiboot /boot/timer.elf ticks=20'], [join(images, 'timer.elf')]);
+          const { result, console } = await run([command, disk, ...options]);
+          expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0 });
+          expect(result.identical ?? true).toBe(true);
+          expect(console).toMatch(/^timer: ok, 20 ticks/m);
+        });
+      },
+      60_000,
+    );
 
-    test(
-      'loads Linux from ext2, which then mounts the same file system, on two replicas',
-      async () => {
+    test.each(MODES)(
+      'loads Linux from ext2, which then mounts the same file system, %s',
+      async (_, [command = '', ...options]) => {
         await withScratch(async (folder) => {
           const kernel =
             'linux /boot/bzImage console=ttyS0 quiet nolapic noapic acpi=off nokaslr mitigations=off tsc=reliable cryptomgr.notests initcall_blacklist=load_system_certificate_list';
@@ -90,9 +102,10 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
           const script = join(folder, 'script.txt');
           const wait = 'while [ ! -e /dev/sda1 ]; do sleep 1; done';
           writeFileSync(script, `${wait}; mount -t ext4 -o ro /dev/sda1 /mnt && ls /mnt/boot; ft86-exit 5\n`);
-          const { result, console } = await run(['pair', disk, '--memory', '96M', ...PAIR, '--script', script]);
-          expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 5, identical: true });
-          expect(result.log!.byKind['digest']!.entries).toBeGreaterThan(10);
+          const { result, console } = await run([command, disk, '--memory', '96M', ...options, '--script', script]);
+          expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 5 });
+          expect(result.identical ?? true).toBe(true);
+          expect(result.log?.byKind['digest']?.entries ?? 100).toBeGreaterThan(10);
           expect(console).toMatch(/GRUB loading/);
           expect(console).toMatch(/^bzImage +grub +initrd\.gz/m);
         });
@@ -102,10 +115,7 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
   });
 
   describe('memtest86+', () => {
-    test.each([
-      ['alone', ['boot']],
-      ['on two replicas', ['pair', ...PAIR]],
-    ])(
+    test.each(MODES)(
       'passes its first tests over all memory without an error, %s',
       async (_, [command = '', ...options]) => {
         const append = ['--append', 'console=ttyS0,115200 nosmp'];
@@ -125,5 +135,29 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
       },
       3 * MINUTES,
     );
+
+    test('is on the text screen, which `status` shows', async () => {
+      const name = `memtest-${process.pid}`;
+      const memtest = ft86([
+        'boot',
+        MEMTEST,
+        '--memory',
+        '8M',
+        '--append',
+        'nosmp',
+        '--name',
+        name,
+        '--serial',
+        'none',
+      ]);
+      const deadline = Date.now() + MINUTES;
+      let screen = '';
+      while (!/Test #[1-9].*Errors: 0/s.test(screen) && Date.now() < deadline) screen = await screenOf(name);
+      expect((await ft86(['stop', name])).status).toBe(0);
+      expect((await memtest).stderr).toMatch(/^ft86: stopped at icount/m);
+      expect(screen).toMatch(/^ +Memtest86\+ v\d/);
+      expect(screen).toMatch(/Memory +: +8MB/);
+      expect(screen).toMatch(/Test #[1-9].*Errors: 0/s);
+    }, 90_000);
   });
 }
