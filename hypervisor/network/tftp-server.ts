@@ -41,7 +41,7 @@ export interface TftpCounters {
   completed: number;
   /** Requests for writing, for no file, in another mode, or one too many. */
   refused: number;
-  /** Transfers that the client gave up, asked for again, or whose file could not be read. */
+  /** Transfers that the client gave up, or whose file could not be read. */
   aborted: number;
   /** Transfers whose client fell silent. */
   timedOut: number;
@@ -58,6 +58,8 @@ interface Refusal {
 }
 
 interface Transfer {
+  /** The request as it came, until the first packet is acknowledged; then null. */
+  request: string | null;
   readonly port: number;
   readonly client: UdpAddress;
   readonly file: TftpFile;
@@ -118,7 +120,7 @@ export class TftpServer {
     const packet = decodeTftp(payload);
     const transfer = this.#transfers.get(toPort);
     if (packet === null) this.#counters.ignored++;
-    else if (toPort === TFTP_PORT) this.#request(packet, client, nowMs);
+    else if (toPort === TFTP_PORT) this.#request(packet, payload, client, nowMs);
     else if (transfer === undefined) this.#counters.ignored++;
     else if (!same(transfer.client, client)) this.#stranger(toPort, client);
     else this.#proceed(transfer, packet, nowMs);
@@ -145,18 +147,19 @@ export class TftpServer {
     for (const transfer of this.#transfers.values()) this.#end(transfer);
   }
 
-  #request(packet: TftpPacket, client: UdpAddress, nowMs: number): void {
+  #request(packet: TftpPacket, payload: Uint8Array, client: UdpAddress, nowMs: number): void {
     if (packet.kind !== 'read' && packet.kind !== 'write') {
       this.#counters.ignored++;
       return;
     }
+    const request = Buffer.from(payload).toString('latin1');
+    if (this.#repeated(request, client, nowMs)) return;
     this.#counters.requests++;
-    for (const transfer of this.#transfers.values()) if (same(transfer.client, client)) this.#abort(transfer);
     const file = this.#open(packet);
     if ('code' in file) {
       this.#counters.refused++;
       this.#sendError(TFTP_PORT, client, file.code, file.text);
-    } else this.#begin(client, file, packet.options, nowMs);
+    } else this.#begin(request, client, file, packet.options, nowMs);
   }
 
   #open({ kind, name, mode }: TftpRequest): TftpFile | Refusal {
@@ -168,9 +171,24 @@ export class TftpServer {
     return file === 'refused' ? { code: TFTP_ERROR.accessViolation, text: 'file not allowed' } : file;
   }
 
-  #begin(client: UdpAddress, file: TftpFile, asked: ReadonlyMap<string, string>, nowMs: number): void {
+  /**
+   * An impatient client repeats its request before the answer can be there, and keeps to the first port that answers:
+   * it gets the first packet again. After its first ack a request is a new one.
+   */
+  #repeated(request: string, client: UdpAddress, nowMs: number): boolean {
+    for (const transfer of this.#transfers.values()) {
+      if (transfer.request !== request || !same(transfer.client, client)) continue;
+      this.#counters.retransmissions++;
+      this.#transmit(transfer, nowMs);
+      return true;
+    }
+    return false;
+  }
+
+  #begin(request: string, client: UdpAddress, file: TftpFile, asked: ReadonlyMap<string, string>, nowMs: number): void {
     const taken = takeOptions(asked, file.bytes);
     const transfer: Transfer = {
+      request,
       port: this.#freePort(),
       client,
       file,
@@ -190,8 +208,12 @@ export class TftpServer {
   #proceed(transfer: Transfer, packet: TftpPacket, nowMs: number): void {
     if (packet.kind === 'error') this.#abort(transfer);
     else if (packet.kind !== 'ack') this.#counters.ignored++;
-    else if (packet.block !== (transfer.block & 0xffff)) return;
-    else if (!transfer.last) this.#nextBlock(transfer, nowMs);
+    else if (packet.block === (transfer.block & 0xffff)) this.#acknowledged(transfer, nowMs);
+  }
+
+  #acknowledged(transfer: Transfer, nowMs: number): void {
+    transfer.request = null;
+    if (!transfer.last) this.#nextBlock(transfer, nowMs);
     else {
       this.#counters.completed++;
       this.#end(transfer);
