@@ -86,7 +86,8 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
           'initrd.gz': { path: join(linux, 'initrd.gz') },
         });
         expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 9 });
-        expect(console).toMatch(/initrd\.gz\.\.\..*ok/);
+        // Not `ok`: SeaBIOS sends a character only with the next, or with a tick that may come too late.
+        expect(console).toContain('initrd.gz...');
       },
       5 * MINUTES,
     );
