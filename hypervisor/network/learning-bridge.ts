@@ -19,6 +19,8 @@ export interface BridgeOptions {
   /** Frames that may wait for one port. */
   readonly queueFramesMax?: number;
   readonly macsMax?: number;
+  /** Sees each frame that is let in, once, whether it goes on or not. */
+  readonly onFrame?: (frame: Uint8Array, nowMs: number) => void;
 }
 
 /** Number of a port, unique over the bridge's life. */
@@ -58,6 +60,7 @@ export class LearningBridge {
   readonly #ageMs: number;
   readonly #queueFramesMax: number;
   readonly #macsMax: number;
+  readonly #onFrame: BridgeOptions['onFrame'];
   readonly #ports = new Map<PortId, Port>();
   /** In the order in which they were last heard. */
   readonly #stations = new Map<number, Station>();
@@ -67,6 +70,7 @@ export class LearningBridge {
     this.#ageMs = options.ageMs ?? 300_000;
     this.#queueFramesMax = options.queueFramesMax ?? 512;
     this.#macsMax = options.macsMax ?? 4096;
+    this.#onFrame = options.onFrame;
   }
 
   /** Plug in a cable. `ready` is called whenever its empty queue gets a frame. */
@@ -86,6 +90,7 @@ export class LearningBridge {
   receive(from: PortId, frame: Uint8Array, nowMs: number): void {
     assert(isFrameLength(frame.length), 'the bridge gets Ethernet frames');
     this.#port(from).received++;
+    this.#onFrame?.(frame, nowMs);
     const destination = macNumber(frame);
     if (isGroup(frame, MAC_BYTES) || (destination >= RESERVED_FIRST && destination <= RESERVED_LAST)) {
       this.counters.filtered++;
@@ -113,7 +118,9 @@ export class LearningBridge {
     assert(mac.length === MAC_BYTES && !isGroup(mac), 'one interface announces itself');
     this.counters.announcements++;
     this.#learn(macNumber(mac), from, nowMs);
-    this.#flood(from, gratuitousFrame(mac));
+    const frame = gratuitousFrame(mac);
+    this.#onFrame?.(frame, nowMs);
+    this.#flood(from, frame);
   }
 
   /** Take the oldest frame that waits for a port; null when there is none. */

@@ -9,6 +9,7 @@ interface SwitchArguments {
   readonly listen: readonly string[];
   readonly uplink: readonly string[];
   readonly key: string | undefined;
+  readonly pcap: string | undefined;
   readonly json: boolean;
 }
 
@@ -28,6 +29,7 @@ const options = (argv: Argv) =>
         'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded',
     })
     .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
+    .option('pcap', { type: 'string', describe: 'write all frames to this file, for Wireshark, tshark or tcpdump' })
     .example(
       '$0 switch --uplink host:udp=7000:10.86.0.2:7',
       'datagrams to 127.0.0.1:7000 reach the guest’s echo server',
@@ -47,6 +49,7 @@ export const switchCommand: CommandModule<object, SwitchArguments> = {
         listen: args.listen,
         uplinks: args.uplink,
         key: openKey(args.key),
+        pcap: args.pcap ?? null,
         onReady: (ready) => {
           process.send?.(ready);
           if (process.send !== undefined) return;

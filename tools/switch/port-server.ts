@@ -19,6 +19,7 @@ import {
   type PortCounters,
   type PortHello,
   type PortMessage,
+  type PortRole,
 } from '../../hypervisor/network/port-protocol.js';
 
 export const GREETING_MS_MAX = 5000;
@@ -27,6 +28,8 @@ const CHECK_MS = 1000;
 const SILENT_CHECKS_MAX = 15;
 /** Frames stay in the bridge's bounded queue while more than this waits for the socket. */
 const HIGH_WATER_BYTES = 1 << 18;
+/** Ports that are gone and still listed one by one. */
+const GONE_MAX = 256;
 const NO_COUNTERS: PortCounters = { received: 0, sent: 0, dropped: 0, stale: 0 };
 
 export interface PortServerOptions {
@@ -35,17 +38,30 @@ export interface PortServerOptions {
   readonly log: (message: string) => void;
 }
 
+/** What one cable did, over all its connections. */
+interface PortReport extends PortCounters {
+  readonly role: PortRole;
+  readonly pair: string;
+  readonly replicaId: string;
+  readonly nic: number;
+  readonly pluggedIn: boolean;
+}
+
 /** What all ports together did, and how many are plugged in. */
 export interface PortTotals extends PortCounters {
   readonly ports: number;
   /** Connections closed for breaking the protocol, or refused. */
   readonly refused: number;
+  /** The ports one by one: all that are plugged in, and the last 256 that are not any more. */
+  readonly each: readonly PortReport[];
 }
 
 export class PortServer {
   readonly #options: PortServerOptions;
   readonly #gate = new EpochGate();
   readonly #ports = new Set<Port>();
+  /** By name, the one that left last at the end. */
+  readonly #goneEach = new Map<string, PortReport>();
   #gone = NO_COUNTERS;
   #refused = 0;
 
@@ -56,7 +72,7 @@ export class PortServer {
   get totals(): PortTotals {
     let sum = this.#gone;
     for (const port of this.#ports) sum = add(sum, port.counters);
-    return { ports: this.#ports.size, refused: this.#refused, ...sum };
+    return { ports: this.#ports.size, refused: this.#refused, ...sum, each: this.#each() };
   }
 
   /** Take over a new connection. */
@@ -107,12 +123,29 @@ export class PortServer {
     const name = `${hello.role} ${hello.pair}/${hello.replicaId}`;
     log(`${name}: plugged in at epoch ${hello.epoch}`);
     connection.onClose = (reason) => {
-      this.#gone = add(this.#gone, port.counters);
+      this.#remember(port);
       this.#ports.delete(port);
       port.unplug();
       log(`${name}: unplugged: ${reason}`);
     };
     connection.send(encodePortMessage({ type: 'welcome', version: PORT_PROTOCOL }));
+  }
+
+  #remember(port: Port): void {
+    this.#gone = add(this.#gone, port.counters);
+    const before = this.#goneEach.get(port.name);
+    this.#goneEach.delete(port.name);
+    const oldest = this.#goneEach.keys().next();
+    if (this.#goneEach.size >= GONE_MAX && oldest.done !== true) this.#goneEach.delete(oldest.value);
+    this.#goneEach.set(port.name, { ...port.report, pluggedIn: false, ...add(port.counters, before ?? NO_COUNTERS) });
+  }
+
+  #each(): PortReport[] {
+    const all = new Map(this.#goneEach);
+    for (const port of this.#ports) {
+      all.set(port.name, { ...port.report, ...add(port.counters, all.get(port.name) ?? NO_COUNTERS) });
+    }
+    return [...all.values()];
   }
 }
 
@@ -156,6 +189,17 @@ class Port {
 
   get counters(): PortCounters {
     return this.#bridgePort === null ? NO_COUNTERS : this.#options.bridge.countersOf(this.#bridgePort);
+  }
+
+  get report(): PortReport {
+    const { role, pair, replicaId, nic } = this.#hello;
+    return { role, pair, replicaId, nic, pluggedIn: true, ...this.counters };
+  }
+
+  /** The same for the same cable after a reconnection. */
+  get name(): string {
+    const { role, pair, replicaId, nic } = this.#hello;
+    return JSON.stringify([role, pair, replicaId, nic]);
   }
 
   unplug(): void {

@@ -3,7 +3,7 @@
  *
  *   replicas -> listener -> PortServer -+
  *                                       +- LearningBridge
- *   programs -> HostUplink -------------+
+ *   programs -> HostUplink -------------+        +-> PcapFile
  */
 import { writeSync } from 'node:fs';
 import { ConfigError } from '../../emulator/errors.js';
@@ -11,6 +11,7 @@ import { listen, type Listener } from '../../hypervisor/channel/transport.js';
 import { LearningBridge, type BridgeCounters } from '../../hypervisor/network/learning-bridge.js';
 import { HostUplink, type BoundForward, type UplinkCounters } from './host-uplink.js';
 import { PortServer, type PortTotals } from './port-server.js';
+import { PcapFile, type PcapCounters } from './pcap-file.js';
 import { parseUplink } from './uplink-spec.js';
 
 const PORT_HIGH_WATER_BYTES = 1 << 18;
@@ -22,6 +23,8 @@ export interface SwitchOptions {
   readonly key: Uint8Array | null;
   /** Texts of `--uplink`. */
   readonly uplinks: readonly string[];
+  /** A capture file for all frames; null or absent: none. */
+  readonly pcap?: string | null;
   /** Told once, when everything is bound. */
   readonly onReady?: (ready: SwitchReady) => void;
   /** File descriptor that gets the same as one line of JSON. */
@@ -45,6 +48,8 @@ export interface SwitchResult {
   readonly ports: PortTotals;
   readonly bridge: BridgeCounters;
   readonly uplinks: readonly UplinkCounters[];
+  /** Null: no capture. */
+  readonly pcap: PcapCounters | null;
 }
 
 /**
@@ -58,7 +63,8 @@ export async function runSwitch(options: SwitchOptions, signal: AbortSignal): Pr
   const specs = options.uplinks.map(parseUplink);
   if (options.listen.length === 0) throw new ConfigError('--listen', '', 'at least one address is needed');
   const startMs = nowMs();
-  const bridge = new LearningBridge();
+  const pcap = options.pcap == null ? null : new PcapFile(options.pcap, log);
+  const bridge = new LearningBridge({ onFrame: (frame, seenMs) => pcap?.add(frame, seenMs) });
   const server = new PortServer({ bridge, nowMs, log });
   const uplinks: HostUplink[] = [];
   const listeners: Listener[] = [];
@@ -80,6 +86,7 @@ export async function runSwitch(options: SwitchOptions, signal: AbortSignal): Pr
     }
     tellReady(options, listeners, uplinks);
     await aborted(signal);
+    pcap?.flush();
     return {
       version: JSON_VERSION,
       stop: 'stopped',
@@ -87,8 +94,10 @@ export async function runSwitch(options: SwitchOptions, signal: AbortSignal): Pr
       ports: server.totals,
       bridge: { ...bridge.counters },
       uplinks: uplinks.map(({ counters }) => counters),
+      pcap: pcap?.counters ?? null,
     };
   } finally {
+    pcap?.close();
     await Promise.all([...listeners, ...uplinks].map((part) => part.close()));
   }
 }

@@ -52,6 +52,7 @@ export async function startSwitch(options: Partial<SwitchOptions> = {}): Promise
 export interface GuestOptions {
   readonly address: string;
   readonly key?: Uint8Array | null;
+  readonly pair?: string;
   readonly replicaId?: string;
   readonly epoch?: number;
   readonly announce?: boolean;
@@ -92,7 +93,7 @@ export class Guest {
     const port = await SwitchPort.connect({
       address: options.address,
       key: options.key ?? null,
-      pair: 'pair',
+      pair: options.pair ?? 'pair',
       replicaId: options.replicaId ?? 'a',
       epoch: options.epoch ?? 1,
       mac: options.mac ?? GUEST_MAC,
