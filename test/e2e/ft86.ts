@@ -13,14 +13,21 @@ export interface Run {
 
 const root = join(import.meta.dirname, '../..');
 
-/** Run `ft86 ARGS`; `onStart` gets the process, to send it signals. */
-export function ft86(args: readonly string[], onStart?: (pid: number) => void): Promise<Run> {
+/** Run `ft86 ARGS`; `onStart` gets the process, to send it signals, `onStderr` all of stderr each time there is more. */
+export function ft86(
+  args: readonly string[],
+  onStart?: (pid: number) => void,
+  onStderr?: (text: string) => void,
+): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'ft86'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      onStderr?.(stderr);
+    });
     child.on('error', reject);
     child.on('close', (status, signal) => {
       resolve({ status, signal, stdout, stderr });

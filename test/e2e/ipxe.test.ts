@@ -30,6 +30,7 @@ async function netboot(
   [command = '', ...options]: readonly string[],
   model: keyof typeof ROMS,
   files: Readonly<Record<string, { text: string } | { path: string } | { bytes: number }>>,
+  onStderr?: (text: string) => void,
 ): Promise<{ result: Result; console: string }> {
   return withScratch(async (folder) => {
     const served = join(folder, 'served');
@@ -41,7 +42,7 @@ async function netboot(
     const network = await startSwitch(join(folder, 'switch'), [`host:tftp=${served},bootfile=start.ipxe`]);
     try {
       const net = `switch=${network.address},model=${model},romfile=${ROMS[model]}`;
-      const run = await ft86([command, '--bios', BIOS, '--net', net, ...options, '--json']);
+      const run = await ft86([command, '--bios', BIOS, '--net', net, ...options, '--json'], undefined, onStderr);
       if (run.status !== 0) throw new Error(`status ${run.status ?? '?'}\n${run.stderr}`);
       return { result: JSON.parse(run.stdout) as Result, console: run.stderr.replaceAll('\r', '') };
     } finally {
@@ -112,15 +113,23 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
     test(
       'goes on with its download when the primary is killed',
       async () => {
-        const { result, console } = await netboot(['pair', ...PAIR, '--kill', 'primary@ms:3500'], 'ne2k', {
-          'start.ipxe': script('imgfetch large', 'imgfree', 'kernel timer.elf ticks=200', 'boot'),
-          large: { bytes: 300_000 },
+        let killed = false;
+        const killInDownload = (text: string): void => {
+          const pid = /primary is process (\d+)/.exec(text)?.[1];
+          if (killed || pid === undefined || !text.includes('large.')) return;
+          killed = true;
+          process.kill(Number(pid), 'SIGKILL');
+        };
+        const files = {
+          'start.ipxe': script('imgfetch large', 'imgfree', 'kernel timer.elf ticks=20', 'boot'),
+          large: { bytes: 1_000_000 },
           'timer.elf': TIMER,
-        });
+        };
+        const { result, console } = await netboot(['pair', ...PAIR], 'ne2k', files, killInDownload);
         expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0, identical: true });
         expect(result.takeover).not.toBeNull();
-        expect(console).toMatch(/large\.\.\..*ok/);
-        expect(console).toMatch(/^timer: ok, 200 ticks/m);
+        expect(console.indexOf('LIVE at')).toBeGreaterThan(console.indexOf('large.'));
+        expect(console).toMatch(/^timer: ok, 20 ticks/m);
       },
       3 * MINUTES,
     );
