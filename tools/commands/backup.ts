@@ -1,6 +1,7 @@
 /** `ft86 backup`: joins a live replica, follows it, goes live when it must. */
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
+import { ConfigError } from '../../emulator/errors.js';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
@@ -27,6 +28,7 @@ interface BackupArguments {
   readonly digestMs: string;
   readonly connectMs: string;
   readonly killAt: string | undefined;
+  readonly corruptAt: string | undefined;
   readonly runDirectory: string | undefined;
   readonly json: boolean;
 }
@@ -64,6 +66,7 @@ const options = (argv: Argv) =>
     .option('until', { type: 'string', describe: 'after a take-over stop at this instruction count' })
     .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
     .option('key', { type: 'string', describe: 'key file, the live replica’s' })
+    .option('corrupt-at', { type: 'string', hidden: true })
     .option('connect-ms', {
       type: 'string',
       default: '10000',
@@ -98,6 +101,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
         ...replicationTimes(args),
         until: optionalCount('--until', args.until) ?? Infinity,
         killAt: optionalCount('--kill-at', args.killAt),
+        corruptAt: corruption(args.corruptAt),
         connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
         onEvent: (event) => {
           if (parent !== null) parent.send({ type: 'event', event: { ...event } });
@@ -126,3 +130,11 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
     process.exitCode = report.error === null ? guestExitStatus(report.stop) : 3;
   },
 };
+
+/** `--corrupt-at ICOUNT:ADDRESS`, for tests of divergence. @throws ConfigError */
+function corruption(text: string | undefined): { readonly icount: number; readonly address: number } | undefined {
+  if (text === undefined) return undefined;
+  const match = /^([0-9]{1,15}):0x([0-9a-f]{1,8})$/.exec(text);
+  if (match === null) throw new ConfigError('--corrupt-at', text, 'must be ICOUNT:0xADDRESS');
+  return { icount: Number(match[1]), address: parseInt(match[2] ?? '', 16) };
+}

@@ -85,6 +85,7 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
     record: undefined,
     kills: act.kills,
     replace: false,
+    corruptAt: undefined,
     load: parseLoad(act.load),
     console: openConsoleStream(process.stdout, (error) => {
       throw error;

@@ -32,6 +32,7 @@ import {
 interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
   readonly replace: boolean;
+  readonly corruptAt: string | undefined;
   readonly load: string | undefined;
   readonly serial: string;
   readonly record: string | undefined;
@@ -48,6 +49,7 @@ const options = (argv: Argv) =>
   withReplicationMode(withReplication(withTypistOptions(withJson(withMachineOptions(withImage(argv))))))
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
     .option('replace', { type: 'boolean', default: false, describe: 'start a new backup after each loss' })
+    .option('corrupt-at', { type: 'string', hidden: true })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
@@ -90,6 +92,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         record: args.record,
         kills,
         replace: args.replace,
+        corruptAt: args.corruptAt,
         load: loadOf(args.load, plan),
         console: openConsole(args.serial, args.json, true, null),
         typing,

@@ -50,6 +50,8 @@ export class Fleet {
   #backup: Member | null = null;
   /** The live replica has a backup that could take its place. */
   #whole = false;
+  /** The live replica has no backup and takes one. */
+  #vacant = false;
   #transfer: Transfer | null = null;
   #over = false;
   #failedJoins = 0;
@@ -176,8 +178,8 @@ export class Fleet {
   }
 
   #exited(member: Member): void {
-    const expected = this.#over || member.report !== null;
-    if (!expected || member.child.killed) member.lostAs = member === this.#live ? 'primary' : 'backup';
+    const orderly = this.#over || member.report?.error === null;
+    if (!orderly || member.child.killed) member.lostAs = member === this.#live ? 'primary' : 'backup';
     if (member.child.killed) this.#options.onEvent({ kind: 'killed', who: member.name, icount: member.last.icount });
     if (member === this.#live) this.#whole = false;
     if (member === this.#backup && !this.#over) this.#backupExited(member);
@@ -191,9 +193,10 @@ export class Fleet {
   #backupExited({ joined }: Member): void {
     this.#backup = null;
     this.#whole = false;
-    // The live replica has to notice the loss first; then it says that it is alone.
-    if (joined || !this.#options.replace) return;
-    if (++this.#failedJoins < FAILED_JOINS_MAX) {
+    // Otherwise the live replica has yet to notice the loss; then it says that it is alone.
+    if (!this.#vacant || !this.#options.replace) return;
+    if (joined) this.#replace();
+    else if (++this.#failedJoins < FAILED_JOINS_MAX) {
       setTimeout(() => {
         this.#replace();
       }, JOIN_RETRY_MS);
@@ -265,10 +268,12 @@ export class Fleet {
         this.#live = member;
         if (this.#backup === member) this.#backup = null;
         this.#whole = false;
+        this.#vacant = true;
         this.#options.typing?.connect(member.child);
         return;
       case 'backup-joined':
         this.#transfer = event['transfer'] as Transfer;
+        if (member === this.#live) this.#vacant = false;
         return;
       case 'following':
         member.joined = true;
@@ -277,7 +282,9 @@ export class Fleet {
         this.#changed();
         return;
       case 'alone':
-        if (member === this.#live) this.#whole = false;
+        if (member !== this.#live) return;
+        this.#whole = false;
+        this.#vacant = true;
         this.#replace();
     }
   }

@@ -20,6 +20,8 @@ export interface PairOptions {
   readonly kills: readonly Kill[];
   /** Start a new backup after each loss. */
   readonly replace: boolean;
+  /** The first backup's RAM is damaged there (its --corrupt-at). */
+  readonly corruptAt: string | undefined;
   readonly load: LoadSpec | null;
   readonly console: ConsoleSink;
   /** Who types on the guest's console. */

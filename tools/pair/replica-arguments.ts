@@ -32,6 +32,7 @@ export function backupArguments(
     'backup',
     ...commonArguments(options, name, switchAddress),
     ...(name === 'backup' ? killArguments(options, 'backup') : []),
+    ...(name === 'backup' && options.corruptAt !== undefined ? ['--corrupt-at', options.corruptAt] : []),
     ...['--channel', channel],
     ...(options.replace ? ['--listen', ANY_CHANNEL] : []),
   ];

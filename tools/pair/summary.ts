@@ -22,7 +22,7 @@ export interface ReplicaSummary {
   readonly survived: boolean;
 }
 
-/** A replica that ended before its run did. */
+/** A replica that ended before its run did: killed, failed or diverged. */
 export interface Loss {
   readonly replica: string;
   /** What it was then. */

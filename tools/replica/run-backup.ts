@@ -3,7 +3,6 @@
  * and runs the guest to its end. Returns its report.
  */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { ConfigError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
@@ -18,17 +17,19 @@ import { ControlServer } from './control-server.js';
 import { hostMs } from './host-time.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
+import { explainDivergence } from './divergence.js';
 import type { DriveOptions } from './drive-options.js';
+import type { FollowerOptions } from './follower.js';
 import type { NicOptions } from './net-options.js';
 import { plugIn, type PluggedPort } from './network-ports.js';
 import type { ParentLink } from './parent-link.js';
 import { checkDrives } from './power-on.js';
 import { backupReport, liveReport } from './report.js';
 import type { ReplicaReport, Takeover } from './result.js';
-import { killSelf, onStopSignals } from './run-live.js';
+import { killSelf, onStopSignals, savingDivergence } from './run-live.js';
 import { openConsole, openDisks } from './surroundings.js';
 import { takeBackups } from './take-backups.js';
-import { takeSnapshot } from './take-snapshot.js';
+import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
 export interface BackupRunOptions {
   readonly name: string;
@@ -49,6 +50,8 @@ export interface BackupRunOptions {
   readonly digestMs: number;
   readonly until: number;
   readonly killAt: number | undefined;
+  /** Flip a byte of RAM at an icount, for tests of divergence. */
+  readonly corruptAt: { readonly icount: number; readonly address: number } | undefined;
   readonly connectMs: number;
   readonly onEvent: (
     event:
@@ -88,7 +91,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
       onSnapshot(options, snapshots, backup.machine, name);
     },
     onEvent: options.onEvent,
-    ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
+    ...breakOf(options, () => backup.machine),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'backup', live: null, backup };
   const control = await ControlServer.listen(options.runDirectory, 'backup', controlHandler(parts, snapshots));
@@ -101,7 +104,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     return backupReport(backup, null);
   } catch (error) {
     if (!(error instanceof DivergenceError)) throw error;
-    return backupReport(backup, error.message);
+    return backupReport(backup, explainDivergence(error, backup.replica?.comparedIcount ?? null, options.runDirectory));
   } finally {
     clearInterval(progress);
     control.close();
@@ -164,7 +167,7 @@ async function goLive(
     onSnapshot: (name) => {
       onSnapshot(options, snapshots, machine, name);
     },
-    onEvent: options.onEvent,
+    onEvent: savingDivergence(machine, options.runDirectory, options.onEvent),
     ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
   });
   parts.live = session;
@@ -223,12 +226,25 @@ function onSnapshot(
   name: string,
 ): void {
   if (machine === null) return;
-  if (name === 'diverged-backup') takeSnapshot(machine, 'backup', join(options.runDirectory, `${name}.ftsnap`));
+  if (name === 'diverged-backup') takeSnapshot(machine, 'backup', divergedSnapshot(options.runDirectory, 'backup'));
   else snapshots.reached(name, machine, 'backup');
 }
 
 function finalSnapshot(options: BackupRunOptions, machine: Machine | null): void {
   if (options.snapshot !== undefined && machine !== null) takeSnapshot(machine, 'backup', options.snapshot);
+}
+
+/** The fault that a test wants of a backup at an icount. */
+function breakOf(options: BackupRunOptions, machine: () => Machine | null): Pick<FollowerOptions, 'breakAt'> {
+  const { killAt, corruptAt } = options;
+  if (killAt !== undefined) return { breakAt: { icount: killAt, reached: killSelf } };
+  if (corruptAt === undefined) return {};
+  const { icount, address } = corruptAt;
+  const reached = (): void => {
+    const ram = machine()?.vcpu.ram;
+    ram?.write(address, Uint8Array.of((ram.readU8(address) ?? 0) ^ 0xff));
+  };
+  return { breakAt: { icount, reached } };
 }
 
 /** Connect, waiting a little for a primary that is still starting. @throws ReplicaError, ConfigError */

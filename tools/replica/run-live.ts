@@ -3,7 +3,6 @@
  * commands decide what to print and the exit status.
  */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
 import type { Listener } from '../../hypervisor/channel/transport.js';
@@ -26,7 +25,7 @@ import { liveReport } from './report.js';
 import type { ReplicaReport } from './result.js';
 import { openConsole, openDisks } from './surroundings.js';
 import { takeBackups } from './take-backups.js';
-import { takeSnapshot } from './take-snapshot.js';
+import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
 export interface LiveRunOptions {
   readonly name: string;
@@ -96,7 +95,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     onSnapshot: (name) => {
       snapshots.reached(name, machine, 'primary');
     },
-    onEvent: eventSink(options, machine),
+    onEvent: savingDivergence(machine, options.runDirectory, options.onEvent),
     ...(options.killAt === undefined ? {} : { breakAt: { icount: options.killAt, reached: killSelf } }),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'primary', live: session, backup: null };
@@ -145,13 +144,15 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   }
 }
 
-/** Tells the command, after saving what a divergence has left. */
-function eventSink(options: LiveRunOptions, machine: Machine): (event: SessionEvent) => void {
+/** Tells `onEvent`, after saving what a divergence has left of the live replica. */
+export function savingDivergence(
+  machine: Machine,
+  runDirectory: string,
+  onEvent: (event: SessionEvent) => void,
+): (event: SessionEvent) => void {
   return (event) => {
-    if (event.kind === 'diverged') {
-      takeSnapshot(machine, 'primary', join(options.runDirectory, 'diverged-primary.ftsnap'));
-    }
-    options.onEvent(event);
+    if (event.kind === 'diverged') takeSnapshot(machine, 'primary', divergedSnapshot(runDirectory, 'primary'));
+    onEvent(event);
   };
 }
 

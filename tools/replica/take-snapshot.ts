@@ -1,4 +1,5 @@
 /** Writes a machine's present state to a snapshot file. */
+import { join } from 'node:path';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { Registers, SegmentRegister } from '../../emulator/vcpu.js';
 import { writeSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
@@ -31,6 +32,11 @@ export function takeSnapshot(machine: Machine, role: string, path: string): void
     },
     machine.vcpu.ram.view,
   );
+}
+
+/** Where a replica leaves its state after a divergence. */
+export function divergedSnapshot(runDirectory: string, role: 'primary' | 'backup'): string {
+  return join(runDirectory, `diverged-${role}.ftsnap`);
 }
 
 /** Registers under flat names: `eax`, `cs.base`. */
