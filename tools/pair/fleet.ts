@@ -104,6 +104,7 @@ export class Fleet {
     const member = victim === 'primary' ? this.#live : this.#backup;
     if (member === null || !member.child.alive) return;
     this.#whole = false;
+    member.lostAs = victim;
     member.child.kill();
   }
 
@@ -179,7 +180,7 @@ export class Fleet {
 
   #exited(member: Member): void {
     const orderly = this.#over || member.report?.error === null;
-    if (!orderly || member.child.killed) member.lostAs = member === this.#live ? 'primary' : 'backup';
+    if (!orderly || member.child.killed) member.lostAs ??= member === this.#live ? 'primary' : 'backup';
     if (member.child.killed) this.#options.onEvent({ kind: 'killed', who: member.name, icount: member.last.icount });
     if (member === this.#live) this.#whole = false;
     if (member === this.#backup && !this.#over) this.#backupExited(member);
@@ -265,6 +266,8 @@ export class Fleet {
     switch (event.kind) {
       case 'live':
         member.takeover = event['takeover'] as Takeover;
+        // Its end may be heard of later.
+        if (this.#live !== null) this.#live.lostAs ??= 'primary';
         this.#live = member;
         if (this.#backup === member) this.#backup = null;
         this.#whole = false;
