@@ -1,6 +1,6 @@
 /**
  * Goal: firmware and programs that nobody here wrote run unmodified, alone and byte-identical on two replicas: SeaBIOS,
- * GRUB and what it loads from ext2, memtest86+.
+ * GRUB and what it loads from ext2, memtest86+; a replica's death in the middle of it changes nothing.
  * Method: Debian's files as they are (`make extras`), started by the command line; pairs compare a digest every 100 ms.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -25,6 +25,7 @@ interface Result {
   readonly exitCode: number;
   readonly icount: number;
   readonly identical?: boolean | null;
+  readonly takeover?: { readonly icount: number } | null;
   readonly log?: { readonly byKind: Record<string, { entries: number }> };
 }
 
@@ -113,6 +114,17 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
       5 * MINUTES,
     );
   });
+
+  test('GRUB goes on reading its disk when the primary dies by kill -9', async () => {
+    await withScratch(async (folder) => {
+      const disk = grubDisk(folder, ['multiboot /boot/timer.elf ticks=20'], [join(images, 'timer.elf')]);
+      // SeaBIOS needs 7 million instructions, GRUB with its kernel 66 million.
+      const { result, console } = await run(['pair', disk, '--kill', 'primary@icount:20000000']);
+      expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 0, primary: { survived: false } });
+      expect(result.takeover!.icount).toBeLessThan(30_000_000);
+      expect(console).toMatch(/^timer: ok, 20 ticks/m);
+    });
+  }, 60_000);
 
   describe('memtest86+', () => {
     test.each(MODES)(

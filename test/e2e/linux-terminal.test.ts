@@ -1,6 +1,6 @@
 /**
  * Goal: people and other machines can use Debian Linux as any other: a shell at the terminal, a page served over the wire, a
- * disk that keeps its files over a reboot; a panic is on the console; what is not installed is named.
+ * disk that keeps its files over a reboot; a primary's death goes unnoticed; a panic is on the console; what is not installed is named.
  * Method: the command line with a pipe as its terminal, alone and as a pair; two machines on one switch, one of them a
  * pair; a copy of the project without guests.
  */
@@ -156,6 +156,32 @@ function linuxTests(): void {
       });
     },
     3 * MINUTES,
+  );
+
+  test(
+    'goes on writing its IDE disk and using its NE2000 when the primary dies by kill -9',
+    async () => {
+      await withScratch(async (folder) => {
+        const disk = join(folder, 'disk.img');
+        writeFileSync(disk, '');
+        truncateSync(disk, 16 << 20);
+        const command = [
+          'mke2fs -F /dev/sda >/dev/null; mount -t ext4 /dev/sda /mnt',
+          'for i in 1 2 3 4 5 6; do seq 20000 >/mnt/$i; sync; done; umount /mnt; mount -t ext4 /dev/sda /mnt',
+          'cat /mnt/[1-6] | md5sum; ping -c 2 10.86.0.1',
+        ].join('; ');
+        const run = await ft86([
+          ...['pair', 'linux', '--append', `${LEGACY} ft86.run="${command}" ft86.exit`],
+          ...['--drive', `file=${disk},if=ide`, '--net', 'model=ne2k', '--kill', 'primary@icount:750000000', '--json'],
+        ]);
+        // The kernel is up before 600 million instructions; the files take more than as many again.
+        expect(result(run)).toMatchObject({ stop: 'debug-exit', exitCode: 0, primary: { survived: false } });
+        expect((result(run) as { icount: number }).icount).toBeGreaterThan(900_000_000);
+        expect(run.stderr).toMatch(/^ea805ad0c27b59ff67e754ed9b50d48d/m);
+        expect(run.stderr).toContain('2 packets transmitted, 2 packets received');
+      });
+    },
+    2 * MINUTES,
   );
 
   test('shows its panic on the console; the triple fault that follows ends the run with status 1', async () => {
