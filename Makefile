@@ -31,6 +31,11 @@ bench: build ## speed and memory, as ratios from one interleaved run
 	@$(MAKE) -s --no-print-directory -C emulator/native bench
 	@node build/js/tools/bench/bench.js $(ARGS)
 
+SEED ?= 1
+N ?= 100000
+fidelity: build ## the processor against QEMU's: SEED=1 N=1000000 (after make extras)
+	@node build/js/tools/fidelity/fidelity.js --seed $(SEED) --count $(N) $(ARGS)
+
 lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/tsc --noEmit -p .
 	@node_modules/.bin/eslint --cache --cache-location build/.eslintcache --max-warnings 0 .
@@ -64,4 +69,4 @@ build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
 	@node_modules/.bin/tsc -p tsconfig.build.json
 	@touch $@
 
-.PHONY: help run test build native images guests bench lint extras clean check-tools
+.PHONY: help run test build native images guests bench fidelity lint extras clean check-tools

@@ -158,13 +158,12 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     c->interrupt_open = false;
 }
 
-/* #UD does not come as an exception but through its own hook. */
+/* #UD does not come as an exception but through its own hook; so does INT 6. */
 static bool on_invalid_instruction(uc_engine *uc, void *opaque)
 {
     core *c = opaque;
     FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = VECTOR_INVALID_OPCODE;
     FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
-    FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
     on_exception(uc, VECTOR_INVALID_OPCODE, opaque);
     FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = -1;
     return true;
@@ -335,8 +334,25 @@ static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void
     c->instruction_open = true;
 }
 
+/* The translator asks the engine's own model which instructions exist: what CPUID does not offer is undefined,
+ * and the newer meanings of old encodings (TZCNT for REP BSF) do not apply. A core without a table is the engine's. */
+static void hide_features(core *c)
+{
+    if (c->config.cpuid_rows == 0)
+        return;
+    uint64_t *features = &FIELD(c->env, ENV_OFF_FEATURES, uint64_t);
+    core_cpuid_row basic = cpuid_row(c, 1), structured = cpuid_row(c, 7), extended = cpuid_row(c, 0x80000001);
+    features[FEATURES_1_EDX] = basic.edx;
+    features[FEATURES_1_ECX] = basic.ecx;
+    features[FEATURES_7_EBX] = structured.ebx;
+    features[FEATURES_7_ECX] = structured.ecx;
+    features[FEATURES_80000001_EDX] = extended.edx;
+    features[FEATURES_80000001_ECX] = extended.ecx;
+}
+
 bool core_install_event_hooks(core *c)
 {
+    hide_features(c);
     uc_hook h;
     bool bad = uc_hook_add(c->uc, &h, UC_HOOK_INTR, on_exception, c, 1, 0) ||
                uc_hook_add(c->uc, &h, UC_HOOK_INSN_INVALID, on_invalid_instruction, c, 1, 0) ||

@@ -51,12 +51,27 @@ enum {
     ENV_OFF_FPUC = 610,            /* u16: control word */
     ENV_OFF_FPTAGS = 612,          /* u8[8]: 1 = empty, 0 = not */
     ENV_OFF_FPREGS = 624,          /* FPREG_STRIDE bytes each: u64 significand, u16 sign and exponent */
+    ENV_OFF_FP_STATUS = 776,       /* the softfloat library's status for x87 arithmetic, see STATUS_OFF_... */
+    ENV_OFF_SSE_STATUS = 808,      /* ... and for SSE */
+    ENV_OFF_MXCSR = 816,
     ENV_OFF_ERROR_CODE = 5384,
     ENV_OFF_EXCEPTION_IS_INT = 5388,
     ENV_OFF_EXCEPTION_NEXT_EIP = 5392,
     ENV_OFF_DR = 5400,             /* u64[8] */
     ENV_OFF_OLD_EXCEPTION = 5496,  /* contributory exception in progress (double-fault rule), -1 none */
+    ENV_OFF_FEATURES = 5632,       /* u64[]: what the translator believes the processor to have, see FEATURES_... */
     FPREG_STRIDE = 16,
+    /* float_status */
+    STATUS_OFF_ROUNDING = 1,       /* 0 nearest, 1 down, 2 up, 3 towards zero */
+    STATUS_OFF_FLAGS = 2,          /* 1 invalid, 4 division by zero, 8 overflow, 16 underflow, 32 inexact */
+    STATUS_OFF_FLUSH_TO_ZERO = 4,
+    /* env.features: CPUID leaf and register */
+    FEATURES_1_EDX = 0,
+    FEATURES_1_ECX = 1,
+    FEATURES_7_EBX = 2,
+    FEATURES_7_ECX = 3,
+    FEATURES_80000001_EDX = 6,
+    FEATURES_80000001_ECX = 7,
     /* SegmentCache */
     SEG_STRIDE = 24,
     SEG_OFF_SELECTOR = 0,
@@ -82,6 +97,8 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
 #define EXCP_INTERRUPT 0x10000           /* exception_index: leave the loop and come back */
 #define CR0_PE 1u
+#define CR0_NE 0x20u
+#define VECTOR_FLOATING_POINT 16
 #define CR0_PG 0x80000000u
 #define CC_OP_EFLAGS_VALUE 1u            /* "flags are materialised in cc_src" */
 #define ACCESS_LOAD 0

@@ -188,6 +188,25 @@ static void check_fpu(struct probe *p)
     }
 }
 
+/* How the arithmetic reports: MXCSR and the control word decide how their library rounds. */
+static void check_arithmetic(struct probe *p)
+{
+    static const struct { uint32_t mxcsr; uint16_t control; uint8_t rounding; } modes[] = {
+        { 0x1f80, 0x037f, 0 }, { 0x3f80, 0x077f, 1 }, { 0x5f80, 0x0b7f, 2 }, { 0x7f80, 0x0f7f, 3 } };
+    for (int i = 0; i < 4; i++) {
+        uint32_t mxcsr = modes[i].mxcsr;
+        uint16_t control = modes[i].control;
+        uc_reg_write(p->uc, UC_X86_REG_MXCSR, &mxcsr);
+        uc_reg_write(p->uc, UC_X86_REG_FPCW, &control);
+        expect(p, env32(p, ENV_OFF_MXCSR) == mxcsr, "env.mxcsr");
+        expect(p, FIELD(p->env, ENV_OFF_SSE_STATUS + STATUS_OFF_ROUNDING, uint8_t) == modes[i].rounding, "env.sse_status");
+        expect(p, FIELD(p->env, ENV_OFF_FP_STATUS + STATUS_OFF_ROUNDING, uint8_t) == modes[i].rounding, "env.fp_status");
+    }
+    const uint64_t *features = &FIELD(p->env, ENV_OFF_FEATURES, uint64_t);
+    expect(p, (features[FEATURES_1_EDX] & 0x07808131) == 0x07808131 && (features[FEATURES_1_ECX] & 0x80201) == 0x80201,
+           "env.features");                             /* FPU ... SSE2; SSE3, SSSE3, SSE4.1: the engine's Haswell */
+}
+
 static void check_execution(struct probe *p)
 {
     uc_hook h;
@@ -231,7 +250,7 @@ static void probe_engine(struct probe *p, uint8_t *ram)
         else if (!readable(p->env = FIELD(p->cpu, CPU_OFF_ENV, CPUX86State *), 8))
             p->bad = "cpu.env_ptr";
         else
-            check_registers(p), check_fpu(p);
+            check_registers(p), check_fpu(p), check_arithmetic(p);
         if (!p->bad) {
             uc_reg_write(p->uc, UC_X86_REG_EFLAGS, &flags);
             check_execution(p);

@@ -10,8 +10,6 @@
 #include "interpose.h"
 #include "x87.h"
 
-#define VECTOR_FLOATING_POINT 16
-#define CR0_NE 0x20u
 #define TAG_EMPTY 1
 #define HOST_PC ((uintptr_t)__builtin_return_address(0))
 

@@ -20,7 +20,7 @@ export interface Difference {
   readonly program: Program;
   readonly sequenceIndex: number;
   readonly sequence: Sequence;
-  /** The instruction after which the states differ; unknown in code without a trace, or gone astray. */
+  /** The instruction after which the states differ; unknown in code without a trace. */
   readonly placed: Placed | undefined;
   readonly before: State | undefined;
   readonly fields: readonly Field[];
@@ -54,6 +54,10 @@ class Walk {
   /** The instruction that runs next. */
   get placed(): Placed | undefined {
     return this.#byAddress.get(this.#next);
+  }
+  /** Its linear address, also in code that is not the sequence's. */
+  get address(): number {
+    return this.#next;
   }
 
   advance(record: RawRecord): void {
@@ -92,9 +96,27 @@ function onlyFlags(fields: readonly Field[], mask: number): boolean {
   );
 }
 
+const INSTRUCTION_BYTES_MAX = 15;
+
+/** What lies at an address that no sequence meant to run: enough of it to tell which instruction it is. */
+function stray(image: Buffer, address: number): Placed | undefined {
+  if (address >= image.length) return undefined;
+  const bytes = [...image.subarray(address, address + INSTRUCTION_BYTES_MAX)];
+  const at = bytes.findIndex((byte) => !PREFIXES.has(byte));
+  const twoBytes = bytes[at] === 0x0f;
+  const opcode = bytes.slice(at, at + (twoBytes ? 2 : 1)).map((byte) => byte.toString(16).padStart(2, '0'));
+  const kind = (bytes[at + opcode.length] ?? 0) >= 0xc0 ? 'reg' : 'mem';
+  return { address, instruction: { bytes, template: `${opcode.join(' ')} /r ${kind}`, undefinedFlags: '' } };
+}
+
 type Outcome = { compared: number; undefinedOnly: boolean; difference?: Omit<Difference, 'program' | 'sequenceIndex'> };
 
-function compareSequence(sequence: Sequence, ours: readonly RawRecord[], reference: readonly RawRecord[]): Outcome {
+function compareSequence(
+  image: Buffer,
+  sequence: Sequence,
+  ours: readonly RawRecord[],
+  reference: readonly RawRecord[],
+): Outcome {
   const walk = new Walk(sequence);
   const bits = ['user32', 'flat32', 'ring0'].includes(sequence.kind) ? 32 : 16;
   const real = sequence.kind === 'real';
@@ -120,7 +142,11 @@ function compareSequence(sequence: Sequence, ours: readonly RawRecord[], referen
       const mask = maskOf(placed, previousEcx, bits);
       if (mask !== 0 && onlyFlags(fields, mask)) return { compared: step, undefinedOnly: true };
       const beforeState = before === undefined ? undefined : decode(before, real);
-      return { compared: step, undefinedOnly: false, difference: { sequence, placed, before: beforeState, fields } };
+      return {
+        compared: step,
+        undefinedOnly: false,
+        difference: { sequence, placed: placed ?? stray(image, walk.address), before: beforeState, fields },
+      };
     }
     if (recordVector(mine!) === END_VECTOR) return { compared: step, undefinedOnly: false };
     walk.advance(mine!);
@@ -138,7 +164,7 @@ export function compareTraces(program: Program, ours: Buffer, reference: Buffer)
   program.sequences.forEach((sequence, index) => {
     const [a, b] = [mine[index]!, theirs[index]!];
     if (a.length === 0 && b.length === 0) return;
-    const outcome = compareSequence(sequence, a, b);
+    const outcome = compareSequence(program.image, sequence, a, b);
     result.compared += outcome.compared;
     result.sequences += 1;
     if (outcome.undefinedOnly) result.onlyUndefined += 1;

@@ -80,9 +80,14 @@ export class GdbClient {
     await this.#expect('s', 'T05');
   }
 
-  /** Run to a breakpoint. */
-  async resume(timeoutMs: number): Promise<void> {
-    await this.#expect('c', 'T05', timeoutMs);
+  /** Run to a breakpoint. @returns false when the machine shuts down first, or time is up */
+  async resume(timeoutMs: number): Promise<boolean> {
+    try {
+      return (await this.command('c', timeoutMs)).startsWith('T05');
+    } catch {
+      // A sequence may end both processors, or send one round and round for good: the caller compares what came before.
+      return false;
+    }
   }
 
   async setBreakpoint(address: number): Promise<void> {

@@ -160,7 +160,8 @@ export const INTEGER_TABLES = {
     0f 0d /r
     0f ae {/4,/5,/6,/7}
     f3 0f {b8,bc,bd} /r
-    f3 0f {2b,01} /r
+    f3 0f 2b /r
+    f3 0f 01 /r only3
     f2 0f {d0,f0,12,7c} /r
     f3 0f {12,16} /r
     66 0f {7c,7d,d0} /r

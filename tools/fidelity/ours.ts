@@ -7,7 +7,7 @@ import { LAYOUT } from './layout.js';
 import type { Program } from './program.js';
 
 /** More than any program runs; a monitor that goes astray ends here. */
-const INSTRUCTIONS_MAX = 3_000_000_000;
+const INSTRUCTIONS_MAX = 500_000_000;
 
 /** Flags of flat 32-bit segments as the processor keeps them: accessed, readable or writable, DPL 0, 4 GiB. */
 const FLAT_CODE = 0xcf9b00;

@@ -27,6 +27,8 @@ export interface ProgramOptions {
   readonly traced: boolean;
   /** Halt the monitor before and after each record for a lock-step driver. */
   readonly stepping: boolean;
+  /** Run this sequence alone. */
+  readonly only?: number;
   /** Put a digest of the scratch memory into every record, not only into each sequence's last: slower. */
   readonly watching: boolean;
 }
@@ -66,8 +68,11 @@ export function makeProgram(options: ProgramOptions): Program {
     sequence.entry.copy(image, LAYOUT.SEQUENCES + LAYOUT.SEQUENCE_BYTES * sequences.length);
     sequences.push(sequence);
   }
-  image.writeUInt32LE(sequences.length, LAYOUT.SEQUENCE_COUNT);
+  const kept = options.only === undefined ? sequences : sequences.slice(options.only, options.only + 1);
+  if (options.only !== undefined) kept[0]?.entry.copy(image, LAYOUT.SEQUENCES);
+  image.writeUInt32LE(kept.length, LAYOUT.SEQUENCE_COUNT);
   image.writeUInt32LE(options.stepping ? 1 : 0, symbols.stepping);
   image.writeUInt32LE(options.watching ? 1 : 0, symbols.watching);
-  return { image, rom: code.rom, sequences, symbols, seed: options.seed, index: options.index, traced: options.traced };
+  const { seed, index, traced } = options;
+  return { image, rom: code.rom, sequences: kept, symbols, seed, index, traced };
 }

@@ -73,16 +73,13 @@ export class QemuMachine {
   }
 }
 
-/** Run a program to the monitor's end. Null when it does not get there. */
-export async function runQemu(program: Program, timeoutMs: number): Promise<Buffer | null> {
+/** Run a program to the monitor's end, or to a shutdown of the processor, or for a time; RAM is what it left in both cases. */
+export async function runQemu(program: Program, timeoutMs: number): Promise<{ ram: Buffer; finished: boolean }> {
   const machine = await QemuMachine.start(program);
   try {
     await machine.gdb.setBreakpoint(program.symbols.finish);
-    await machine.gdb.resume(timeoutMs);
-    const { eip } = await machine.gdb.registers();
-    return eip === program.symbols.finish ? machine.readRam() : null;
-  } catch {
-    return null;
+    const finished = await machine.gdb.resume(timeoutMs);
+    return { ram: machine.readRam(), finished };
   } finally {
     machine.stop();
   }

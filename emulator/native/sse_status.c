@@ -1,0 +1,107 @@
+/* sse_status.c - exceptions of the SSE and SSE2 arithmetic.
+ *
+ *   flags of the softfloat library = 0 -> the engine's function -> flags -> MXCSR -> unmasked? undo, #XM (or #UD)
+ *
+ * The engine keeps the exception flags of its arithmetic and never tells the guest; it knows neither #XM nor flush to
+ * zero (it sets that in the x87 status instead). RCP and RSQRT raise nothing. The engine has no denormal-operand flag.
+ * Source: Intel SDM volume 1, sections 11.5.2 (SIMD exceptions), 10.2.3 (MXCSR); volume 3, 2.5 (CR4.OSXMMEXCPT). */
+#include <string.h>
+#include "interpose.h"
+
+#define HOST_PC ((uintptr_t)__builtin_return_address(0))
+#define VECTOR_INVALID_OPCODE 6
+#define VECTOR_SIMD 19
+#define CR4_OSXMMEXCPT 0x400u
+#define FLAGS_REPORTED 0x3du             /* IE ZE OE UE PE: the library's bits are those of MXCSR */
+#define FLAGS_ALL 0x3fu
+#define FLAG_FLUSHED 0x80u               /* a denormal result became 0 */
+#define UNDERFLOW_INEXACT 0x30u
+#define MASKS_SHIFT 7
+#define FLUSH_TO_ZERO_SHIFT 15
+#define REGISTER_BYTES 16
+
+#define FLAGS(env) FIELD(env, ENV_OFF_SSE_STATUS + STATUS_OFF_FLAGS, uint8_t)
+
+static void begin(CPUX86State *env)
+{
+    FLAGS(env) = 0;
+    FIELD(env, ENV_OFF_SSE_STATUS + STATUS_OFF_FLUSH_TO_ZERO, uint8_t) =
+        FIELD(env, ENV_OFF_MXCSR, uint32_t) >> FLUSH_TO_ZERO_SHIFT & 1;
+    FIELD(env, ENV_OFF_FP_STATUS + STATUS_OFF_FLUSH_TO_ZERO, uint8_t) = 0;
+}
+
+/* What an operation may have written before its exception is known. */
+struct undo { void *destination; uint8_t bytes[REGISTER_BYTES]; uint64_t cc_src; };
+
+static void remember(CPUX86State *env, struct undo *undo, void *destination)
+{
+    undo->cc_src = FIELD(env, ENV_OFF_CC_SRC, uint64_t);
+    undo->destination = destination;
+    if (destination)
+        memcpy(undo->bytes, destination, REGISTER_BYTES);
+}
+
+static void end(CPUX86State *env, const struct undo *undo, uintptr_t host_pc)
+{
+    uint32_t *mxcsr = &FIELD(env, ENV_OFF_MXCSR, uint32_t);
+    uint32_t raised = FLAGS(env) & FLAGS_REPORTED;
+    if (FLAGS(env) & FLAG_FLUSHED)
+        raised |= UNDERFLOW_INEXACT;
+    *mxcsr |= raised;
+    if (!(raised & ~(*mxcsr >> MASKS_SHIFT) & FLAGS_ALL))
+        return;
+    FIELD(env, ENV_OFF_CC_SRC, uint64_t) = undo->cc_src;
+    if (undo->destination)
+        memcpy(undo->destination, undo->bytes, REGISTER_BYTES);
+    bool wanted = FIELD(env, ENV_OFF_CR + 4 * 8, uint32_t) & CR4_OSXMMEXCPT;
+    raise_exception_ra_x86_64(env, wanted ? VECTOR_SIMD : VECTOR_INVALID_OPCODE, host_pc);
+}
+
+#define OPERATION(name, source)                                                                              \
+    void __real_helper_##name##_x86_64(CPUX86State *env, void *d, source s);                                 \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s);                                 \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s)                                  \
+    {                                                                                                        \
+        struct undo undo;                                                                                    \
+        remember(env, &undo, d);                                                                             \
+        begin(env);                                                                                          \
+        __real_helper_##name##_x86_64(env, d, s);                                                            \
+        end(env, &undo, HOST_PC);                                                                            \
+    }
+/* The operands are only looked at, the result is in the flags. */
+#define COMPARISON(name)                                                                                     \
+    void __real_helper_##name##_x86_64(CPUX86State *env, void *d, void *s);                                  \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, void *s);                                  \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, void *s)                                   \
+    {                                                                                                        \
+        struct undo undo;                                                                                    \
+        remember(env, &undo, NULL);                                                                          \
+        begin(env);                                                                                          \
+        __real_helper_##name##_x86_64(env, d, s);                                                            \
+        end(env, &undo, HOST_PC);                                                                            \
+    }
+#define TO_INTEGER(name)                                                                                     \
+    int32_t __real_helper_##name##_x86_64(CPUX86State *env, void *s);                                        \
+    int32_t __wrap_helper_##name##_x86_64(CPUX86State *env, void *s);                                        \
+    int32_t __wrap_helper_##name##_x86_64(CPUX86State *env, void *s)                                         \
+    {                                                                                                        \
+        struct undo undo;                                                                                    \
+        remember(env, &undo, NULL);                                                                          \
+        begin(env);                                                                                          \
+        int32_t value = __real_helper_##name##_x86_64(env, s);                                               \
+        end(env, &undo, HOST_PC);                                                                            \
+        return value;                                                                                        \
+    }
+#define PACKED(name) OPERATION(name##ps, void *) OPERATION(name##pd, void *)
+#define FOUR(name) PACKED(name) OPERATION(name##ss, void *) OPERATION(name##sd, void *)
+
+FOUR(add) FOUR(sub) FOUR(mul) FOUR(div) FOUR(min) FOUR(max) FOUR(sqrt)
+FOUR(cmpeq) FOUR(cmplt) FOUR(cmple) FOUR(cmpunord) FOUR(cmpneq) FOUR(cmpnlt) FOUR(cmpnle) FOUR(cmpord)
+COMPARISON(comiss) COMPARISON(comisd) COMPARISON(ucomiss) COMPARISON(ucomisd)
+OPERATION(cvtps2pd, void *) OPERATION(cvtpd2ps, void *) OPERATION(cvtss2sd, void *) OPERATION(cvtsd2ss, void *)
+OPERATION(cvtdq2ps, void *) OPERATION(cvtps2dq, void *) OPERATION(cvtpd2dq, void *)
+OPERATION(cvttps2dq, void *) OPERATION(cvttpd2dq, void *)
+OPERATION(cvtpi2ps, void *) OPERATION(cvtps2pi, void *) OPERATION(cvtpd2pi, void *)
+OPERATION(cvttps2pi, void *) OPERATION(cvttpd2pi, void *)
+OPERATION(cvtsi2ss, uint32_t)
+TO_INTEGER(cvtss2si) TO_INTEGER(cvtsd2si) TO_INTEGER(cvttss2si) TO_INTEGER(cvttsd2si)

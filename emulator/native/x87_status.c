@@ -1,0 +1,170 @@
+/* x87_status.c - exceptions of the x87 instructions that the engine computes itself.
+ *
+ *   waiting? -> #MF          flags of the softfloat library = 0 -> the engine's function -> flags -> status word
+ *
+ * The engine keeps the exception flags of its arithmetic and never tells the guest, and it raises #MF at FWAIT only.
+ * Here each flag reaches the status word at its instruction, and a waiting instruction that finds an unmasked one
+ * faults (with CR0.NE; without, the guest sees ES only). An instruction that loads its operand into the engine's FT0
+ * first is asked there, once. The engine has no denormal-operand flag, no C1 and no stack faults for these: x87_stack.c does.
+ * Source: Intel SDM volume 1, sections 8.1.3, 8.5 and 8.7; volume 3, 2.5 (CR0.NE). */
+#include "interpose.h"
+#include "x87.h"
+
+#define HOST_PC ((uintptr_t)__builtin_return_address(0))
+#define FLAGS(env) FIELD(env, ENV_OFF_FP_STATUS + STATUS_OFF_FLAGS, uint8_t)
+
+/* LDMXCSR sets its flush to zero here, too. */
+static void forget(CPUX86State *env)
+{
+    FLAGS(env) = 0;
+    FIELD(env, ENV_OFF_FP_STATUS + STATUS_OFF_FLUSH_TO_ZERO, uint8_t) = 0;
+}
+
+static void wait_for(CPUX86State *env, uintptr_t host_pc)
+{
+    if ((FIELD(env, ENV_OFF_FPUS, uint16_t) & X87_ES) && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_NE))
+        raise_exception_ra_x86_64(env, VECTOR_FLOATING_POINT, host_pc);
+    forget(env);
+}
+
+/* The library's flags have the bits of the status word, but for the denormal ones (2, 64, 128). */
+static void tell(CPUX86State *env)
+{
+    unsigned status = FIELD(env, ENV_OFF_FPUS, uint16_t);
+    status |= FLAGS(env) & (X87_IE | X87_ZE | X87_OE | X87_UE | X87_PE);
+    if (status & ~FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_EXCEPTIONS)
+        status |= X87_ES | X87_BUSY;
+    FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;
+}
+
+#define WAITS wait_for(env, HOST_PC)
+#define GOES_ON forget(env)
+#define OPERATION(result, keep, give, name, start, declared, passed)                                         \
+    result __real_helper_##name##_x86_64 declared;                                                           \
+    result __wrap_helper_##name##_x86_64 declared;                                                           \
+    result __wrap_helper_##name##_x86_64 declared                                                            \
+    {                                                                                                        \
+        start;                                                                                               \
+        keep __real_helper_##name##_x86_64 passed;                                                           \
+        tell(env);                                                                                           \
+        give;                                                                                                \
+    }
+#define NOTHING(name, start, declared, passed) OPERATION(void, , (void)0, name, start, declared, passed)
+#define VALUE(result, name) OPERATION(result, result value =, return value, name, WAITS, (CPUX86State *env), (env))
+#define PLAIN(name, start) NOTHING(name, start, (CPUX86State *env), (env))
+#define NUMBERED(name) NOTHING(name, WAITS, (CPUX86State *env, int number), (env, number))
+#define WITH(type, name) NOTHING(name, WAITS, (CPUX86State *env, type operand), (env, operand))
+
+/* FT0 is loaded already: the instruction has been asked. */
+PLAIN(fadd_ST0_FT0, GOES_ON)
+PLAIN(fmul_ST0_FT0, GOES_ON)
+PLAIN(fsub_ST0_FT0, GOES_ON)
+PLAIN(fsubr_ST0_FT0, GOES_ON)
+PLAIN(fcom_ST0_FT0, GOES_ON)
+PLAIN(fucom_ST0_FT0, GOES_ON)
+PLAIN(fcomi_ST0_FT0, GOES_ON)
+PLAIN(fucomi_ST0_FT0, GOES_ON)
+NUMBERED(fadd_STN_ST0)
+NUMBERED(fmul_STN_ST0)
+NUMBERED(fsub_STN_ST0)
+NUMBERED(fsubr_STN_ST0)
+NUMBERED(fmov_FT0_STN)
+NUMBERED(fmov_STN_ST0)
+NUMBERED(fxchg_ST0_STN)
+WITH(uint32_t, flds_FT0)
+WITH(uint64_t, fldl_FT0)
+WITH(int32_t, fildl_FT0)
+WITH(uint32_t, flds_ST0)
+WITH(uint64_t, fldl_ST0)
+WITH(int32_t, fildl_ST0)
+WITH(int64_t, fildll_ST0)
+VALUE(uint32_t, fsts_ST0)
+VALUE(uint64_t, fstl_ST0)
+VALUE(int32_t, fistl_ST0)
+VALUE(int64_t, fistll_ST0)
+PLAIN(fsqrt, WAITS)
+PLAIN(frndint, WAITS)
+PLAIN(fchs_ST0, WAITS)
+PLAIN(fabs_ST0, WAITS)
+PLAIN(fxam_ST0, WAITS)
+PLAIN(fldz_FT0, WAITS)
+PLAIN(fpush, WAITS)
+
+/* The engine calls every division by 0 one, that of 0 and infinity as well. */
+#define DIVISION(name, start, declared, passed)                                                              \
+    void __real_helper_##name##_x86_64 declared;                                                             \
+    void __wrap_helper_##name##_x86_64 declared;                                                             \
+    void __wrap_helper_##name##_x86_64 declared                                                              \
+    {                                                                                                        \
+        uint16_t status = FIELD(env, ENV_OFF_FPUS, uint16_t);                                                \
+        start;                                                                                               \
+        __real_helper_##name##_x86_64 passed;                                                                \
+        FIELD(env, ENV_OFF_FPUS, uint16_t) = status;                                                         \
+        tell(env);                                                                                           \
+    }
+DIVISION(fdiv_ST0_FT0, GOES_ON, (CPUX86State *env), (env))
+DIVISION(fdivr_ST0_FT0, GOES_ON, (CPUX86State *env), (env))
+DIVISION(fdiv_STN_ST0, WAITS, (CPUX86State *env, int number), (env, number))
+DIVISION(fdivr_STN_ST0, WAITS, (CPUX86State *env, int number), (env, number))
+
+/* Constants are rounded as the control word says; the engine's are those to nearest. */
+#define CONSTANT(name, nearest_is_above)                                                                     \
+    void __real_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
+    {                                                                                                        \
+        __real_helper_##name##_x86_64(env);                                                                  \
+        round_constant(env, nearest_is_above);                                                               \
+    }
+static void round_constant(CPUX86State *env, bool nearest_is_above)
+{
+    unsigned top = FIELD(env, ENV_OFF_FPSTT, uint32_t) & 7;
+    unsigned mode = FIELD(env, ENV_OFF_FPUC, uint16_t) >> X87_ROUND_SHIFT & 3;
+    uint64_t *significand = &FIELD(env, ENV_OFF_FPREGS + FPREG_STRIDE * top, uint64_t);
+    if (mode == X87_UP && !nearest_is_above)
+        *significand += 1;
+    if ((mode == X87_DOWN || mode == X87_CHOP) && nearest_is_above)
+        *significand -= 1;
+}
+CONSTANT(fldl2t_ST0, false)
+CONSTANT(fldl2e_ST0, true)
+CONSTANT(fldpi_ST0, true)
+CONSTANT(fldlg2_ST0, true)
+CONSTANT(fldln2_ST0, true)
+
+/* Those that access memory themselves must know their caller in the generated code: no call, a jump. The engine's
+ * own flags stay as they are; a conversion to decimal that does not fit is all they could tell. */
+
+/* FISTTP: the engine gives the largest number instead of the indefinite one. */
+#define TRUNCATION(name, type, indefinite)                                                                   \
+    type __real_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    type __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    type __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
+    {                                                                                                        \
+        wait_for(env, HOST_PC);                                                                              \
+        type value = __real_helper_##name##_x86_64(env);                                                     \
+        if (FLAGS(env) & X87_IE)                                                                             \
+            value = indefinite;                                                                              \
+        tell(env);                                                                                           \
+        return value;                                                                                        \
+    }
+TRUNCATION(fisttl_ST0, int32_t, INT32_MIN)
+TRUNCATION(fisttll_ST0, int64_t, INT64_MIN)
+
+/* 16 bits: the engine converts to 32 and gives the indefinite number without a word when it does not fit. */
+#define INTEGER16(name, wider)                                                                               \
+    int32_t __real_helper_##name##_x86_64(CPUX86State *env);                                                 \
+    int32_t __wrap_helper_##name##_x86_64(CPUX86State *env);                                                 \
+    int32_t __wrap_helper_##name##_x86_64(CPUX86State *env)                                                  \
+    {                                                                                                        \
+        wait_for(env, HOST_PC);                                                                              \
+        int32_t value = __real_helper_##wider##_x86_64(env);                                                 \
+        if (value != (int16_t)value || (FLAGS(env) & X87_IE)) {                                              \
+            FLAGS(env) = X87_IE;                                                                             \
+            value = -32768;                                                                                  \
+        }                                                                                                    \
+        tell(env);                                                                                           \
+        return value;                                                                                        \
+    }
+INTEGER16(fist_ST0, fistl_ST0)
+INTEGER16(fistt_ST0, fisttl_ST0)

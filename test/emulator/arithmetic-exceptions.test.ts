@@ -1,0 +1,177 @@
+/**
+ * Goal: FPU and SSE arithmetic tells its exceptions: flags at their instruction, #MF at the next waiting one, #XM before a
+ * result is written; and what CPUID does not offer is undefined, INT n obeys its gate.
+ * Method: guest code that ends in HLT or in a handler, whose vector, place and registers are looked at.
+ * Source: Intel SDM volume 1, sections 8.5, 8.7, 11.5; volume 2, BSF, INT n, PSHUFB.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { Registers } from '../../emulator/vcpu.js';
+import { CODE, guestOf, IDT, le32, setHandler } from './guest-code.js';
+
+const HLT = 0xf4;
+const CR0_NE = 0x31;
+const CR4_SSE = 0x600;
+const DATA = 0x6000;
+const NO_EXCEPTION = -1;
+const HANDLERS = 0x5000;
+
+interface Ended {
+  /** The exception that ended the code, and the offset of the instruction it was raised for. */
+  readonly vector: number;
+  readonly at: number;
+  readonly registers: Registers;
+  readonly word: (address: number) => number;
+}
+
+/** Run `code` with `data` at DATA to its HLT, or to the first exception. */
+function runCode(code: readonly number[], data: readonly number[] = [], cr4 = CR4_SSE): Ended {
+  const { vcpu } = guestOf([...code, HLT]);
+  vcpu.ram.write(DATA, Uint8Array.from(data));
+  vcpu.setRegisters({ ...vcpu.getRegisters(), cr0: CR0_NE, cr4, edi: 0xffffffff });
+  for (const vector of [6, 16, 19]) {
+    // mov edi, vector; pop esi; hlt
+    setHandler(vcpu, vector, HANDLERS + 16 * vector, [0xbf, vector, 0, 0, 0, 0x5e, HLT]);
+  }
+  expect(vcpu.run(100_000)).toBe('halted');
+  const registers = vcpu.getRegisters();
+  const { edi, esi } = registers;
+  const words = [0, 4, 8, 12, 16, 20, 24, 28].map((offset) => vcpu.ram.readU32(DATA + offset)!);
+  vcpu.dispose();
+  const vector = edi === 0xffffffff ? NO_EXCEPTION : edi;
+  return { vector, at: vector === NO_EXCEPTION ? -1 : esi - CODE, registers, word: (address) => words[address / 4]! };
+}
+
+const FNINIT = [0xdb, 0xe3];
+const FNSTSW_AX = [0xdf, 0xe0];
+/** fldcw [DATA] */
+const FLDCW = [0xd9, 0x2d, ...le32(DATA)];
+
+describe('x87 arithmetic', () => {
+  test.each([
+    ['1 / 3 is inexact', [0xd9, 0xe8, 0xdf, 0x05, ...le32(DATA + 4), 0xde, 0xf9], 0x20],
+    ['1 / 0 is a division by zero', [0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9], 0x04],
+    ['0 / 0 is invalid, not a division by zero', [0xd9, 0xee, 0xd9, 0xee, 0xde, 0xf9], 0x01],
+    ['the root of -1 is invalid', [0xd9, 0xe8, 0xd9, 0xe0, 0xd9, 0xfa], 0x01],
+    ['1 + 1 is none', [0xd9, 0xe8, 0xd8, 0xc0], 0],
+    ['3 to 16 bits is none', [0xdf, 0x05, ...le32(DATA + 4), 0xdf, 0x1d, ...le32(DATA + 16)], 0],
+  ] as const)('%s', (_, code, flags) => {
+    const { vector, registers } = runCode([...FNINIT, ...code, ...FNSTSW_AX], [0x7f, 3, 0, 0, 3, 0]);
+    expect([vector, registers.eax & 0xff]).toEqual([NO_EXCEPTION, flags]);
+  });
+
+  test('an integer that does not fit is invalid and the indefinite one, in 16, 32 and 64 bits', () => {
+    const load = [0xdb, 0x05, ...le32(DATA + 4)]; // fild dword: 70000
+    const { registers, word } = runCode(
+      [...FNINIT, ...load, 0xdf, 0x1d, ...le32(DATA + 16), ...FNSTSW_AX],
+      [0x7f, 3, 0, 0, ...le32(70_000)],
+    );
+    expect([registers.eax & 0xff, word(16) & 0xffff]).toEqual([1, 0x8000]);
+  });
+
+  test('an unmasked exception sets the summary and is raised at the next waiting instruction', () => {
+    const divide = [...FNINIT, ...FLDCW, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9];
+    const unmasked = [0x7b, 3]; // all but division by zero
+    const quiet = runCode([...divide, ...FNSTSW_AX], unmasked);
+    expect([quiet.vector, quiet.registers.eax & 0x80ff]).toEqual([NO_EXCEPTION, 0x8084]);
+    for (const waiting of [
+      [0xd9, 0xe8],
+      [0xd8, 0xc0],
+      [0xd9, 0xc0],
+      [0xdf, 0x05, ...le32(DATA)],
+      [0x9b],
+      [0xd9, 0xe0],
+    ]) {
+      expect(runCode([...divide, ...waiting], unmasked)).toMatchObject({ vector: 16, at: divide.length });
+    }
+  });
+
+  test('constants are rounded as the control word says', () => {
+    const pi = (control: number): number =>
+      runCode([...FNINIT, ...FLDCW, 0xd9, 0xeb, 0xdb, 0x3d, ...le32(DATA + 16)], [0x7f, control]).word(16) & 0xff;
+    expect([0x03, 0x07, 0x0b, 0x0f].map(pi)).toEqual([0x35, 0x34, 0x35, 0x34]);
+  });
+});
+
+describe('SSE arithmetic', () => {
+  const ldmxcsr = [0x0f, 0xae, 0x15, ...le32(DATA)];
+  const stmxcsr = [0x0f, 0xae, 0x1d, ...le32(DATA + 16)];
+  const one = [0, 0, 0x80, 0x3f];
+  /** movss xmm0, [DATA+4]; movss xmm1, [DATA+8] */
+  const load = [0xf3, 0x0f, 0x10, 0x05, ...le32(DATA + 4), 0xf3, 0x0f, 0x10, 0x0d, ...le32(DATA + 8)];
+  const divss = [0xf3, 0x0f, 0x5e, 0xc1];
+  /** movss [DATA+20], xmm0 */
+  const store = [0xf3, 0x0f, 0x11, 0x05, ...le32(DATA + 20)];
+
+  test('tells its exceptions in MXCSR', () => {
+    const flags = (divisor: readonly number[]): number =>
+      runCode([...ldmxcsr, ...load, ...divss, ...stmxcsr], [...le32(0x1f80), ...one, ...divisor]).word(16) & 0x3f;
+    expect(flags([0, 0, 0x40, 0x40])).toBe(0x20); // 1 / 3
+    expect(flags([0, 0, 0, 0])).toBe(0x04);
+    expect(flags(one)).toBe(0);
+  });
+
+  test('raises an unmasked one before it writes, as #XM or, without CR4.OSXMMEXCPT, as #UD', () => {
+    const before = [...ldmxcsr, ...load];
+    const data = [...le32(0x1d80), ...one, 0, 0, 0, 0];
+    expect(runCode([...before, ...divss], data)).toMatchObject({ vector: 19, at: before.length });
+    expect(runCode([...before, ...divss], data, 0x200)).toMatchObject({ vector: 6, at: before.length });
+    // The handler finds the operand: 1.0, and the flag.
+    const { vcpu } = guestOf([...before, ...divss, HLT]);
+    vcpu.ram.write(DATA, Uint8Array.from(data));
+    vcpu.setRegisters({ ...vcpu.getRegisters(), cr0: CR0_NE, cr4: CR4_SSE });
+    setHandler(vcpu, 19, HANDLERS, [...store, ...stmxcsr, HLT]);
+    expect(vcpu.run(100_000)).toBe('halted');
+    expect([vcpu.ram.readU32(DATA + 20), vcpu.ram.readU32(DATA + 16)! & 0x3f]).toEqual([0x3f800000, 4]);
+    vcpu.dispose();
+  });
+
+  test('flushes tiny results to zero when told so, and x87 arithmetic never', () => {
+    const tiny = [0, 0, 0x80, 0x00]; // 2^-126
+    const two = [0, 0, 0, 0x40];
+    const data = [...le32(0x9f80), ...tiny, ...two];
+    const flushed = runCode([...ldmxcsr, ...load, ...divss, ...store], data);
+    expect(flushed.word(20)).toBe(0);
+    const kept = runCode(
+      [...ldmxcsr, 0xd9, 0x05, ...le32(DATA + 4), 0xd8, 0x35, ...le32(DATA + 8), 0xd9, 0x1d, ...le32(DATA + 20)],
+      data,
+    );
+    expect(kept.word(20)).toBe(0x400000);
+  });
+});
+
+describe('what CPUID does not offer', () => {
+  test.each([
+    ['PSHUFB', [0x66, 0x0f, 0x38, 0x00, 0xc1]],
+    ['PINSRD', [0x66, 0x0f, 0x3a, 0x22, 0xc0, 0x00]],
+    ['MOVBE', [0x0f, 0x38, 0xf0, 0x05, ...le32(DATA)]],
+    ['CRC32', [0xf2, 0x0f, 0x38, 0xf1, 0xc0]],
+  ])('%s is undefined', (_, code) => {
+    expect(runCode(code)).toMatchObject({ vector: 6, at: 0 });
+  });
+
+  test('REP BSF is BSF, not TZCNT', () => {
+    // xor ecx, ecx; mov eax, 77h; rep bsf eax, ecx: the destination stays, ZF is set
+    const { registers } = runCode([0x31, 0xc9, 0xb8, 0x77, 0, 0, 0, 0xf3, 0x0f, 0xbc, 0xc1]);
+    expect([registers.eax, registers.eflags & 0x40]).toEqual([0x77, 0x40]);
+  });
+});
+
+test('INT 6 is an interrupt, not an exception: its gate must allow it, and it returns after itself', () => {
+  const allowed = runCode([0xcd, 0x06]);
+  expect(allowed).toMatchObject({ vector: 6, at: 2 });
+  const { vcpu } = guestOf([0xcd, 0x06, HLT]);
+  setHandler(vcpu, 6, HANDLERS, [HLT]);
+  vcpu.ram.writeU32(IDT + 8 * 6 + 4, (HANDLERS & 0xffff0000) | 0x8e00); // DPL 0
+  setHandler(vcpu, 13, HANDLERS + 16, [0x58, HLT]); // pop eax: the error code
+  const segment = { selector: 0x23, base: 0, limit: 0xffffffff, flags: 0xcff300 };
+  const registers = vcpu.getRegisters();
+  vcpu.setRegisters({
+    ...registers,
+    cs: { ...registers.cs, selector: 0x1b, flags: 0xcffb00 },
+    ss: segment,
+    ds: segment,
+  });
+  expect(vcpu.run(1000)).toBe('halted');
+  expect(vcpu.getRegisters().eax).toBe(6 * 8 + 2);
+  vcpu.dispose();
+});

@@ -1,0 +1,318 @@
+/**
+ * The differences from QEMU that are understood. docs/fidelity.md lists the same, with the evidence; a test compares.
+ *
+ * A difference is known when one entry explains every field that differs. Each says who is wrong by the manual:
+ * `qemu`, `ft86` (the CPU engine, as it stands), or `either` where the manual leaves it open or both are.
+ */
+import type { Difference, Field } from './compare.js';
+import type { Placed } from './sequence.js';
+
+export interface KnownDifference {
+  readonly id: string;
+  readonly wrong: 'qemu' | 'ft86' | 'either';
+  readonly what: string;
+  readonly source: string;
+  readonly matches: (difference: Difference) => boolean;
+}
+
+const EM_ALL = /^(fsw|ftw|st\d|memory)$/;
+
+function template({ placed }: Difference): string {
+  return placed?.instruction.template ?? '';
+}
+
+function bytes({ placed }: Difference): readonly number[] {
+  return placed?.instruction.bytes ?? [];
+}
+
+function field({ fields }: Difference, name: string): Field | undefined {
+  return fields.find((f) => f.name === name);
+}
+
+/** The vector of the record as the reference has it: of the field, or the common one. */
+function referenceVector(difference: Difference): number | string | undefined {
+  return field(difference, 'vector')?.reference;
+}
+
+function onlyFields(difference: Difference, pattern: RegExp): boolean {
+  return difference.fields.every(({ name }) => pattern.test(name));
+}
+
+/** Whether only these bits of a numeric field differ. */
+function onlyBits({ ours, reference }: Field, mask: number): boolean {
+  return ((Number(ours) ^ Number(reference)) & ~mask) === 0;
+}
+
+/** A pattern over the opcode without prefixes, in hex. */
+function opcode(difference: Difference): string {
+  const prefixes = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67, 0xf0]);
+  return Buffer.from(
+    bytes(difference).filter((byte, i, all) => !prefixes.has(byte) || all.slice(0, i).includes(0x0f)),
+  ).toString('hex');
+}
+
+const GENERAL_PROTECTION = 13;
+const UNDEFINED_OPCODE = 6;
+
+export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
+  {
+    id: 'transcendental',
+    wrong: 'qemu',
+    what: 'FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1, FPREM, FPREM1, FXTRACT, FSCALE: QEMU computes in double precision or without stack faults and condition codes',
+    source:
+      'Intel SDM volume 1, 8.3.7 to 8.3.10 and 8.5.1.1; emulator/native/x87_*.c is checked by test/emulator/x87*.test.ts',
+    matches: (d) => /^d9 (f[0-58-9b-f])$/.test(template(d)) && onlyFields(d, /^(fsw|ftw|st\d|vector|eip|error|dr6)$/),
+  },
+  {
+    id: 'sti-trap',
+    wrong: 'qemu',
+    what: 'single-stepping STI: QEMU delivers no debug exception after it, so its record is missing and the next one is compared',
+    source:
+      'Intel SDM volume 3, 17.3.1.4: TF traps after each instruction; the STI shadow holds back interrupts only (volume 2, STI)',
+    matches: (d) => template(d) === 'fb',
+  },
+  {
+    id: 'sysenter',
+    wrong: 'qemu',
+    what: 'SYSENTER and SYSEXIT on a processor without them: ft86 raises #UD, QEMU #GP',
+    source: 'Intel SDM volume 2, SYSENTER: #UD if CPUID.01H:EDX.SEP is 0',
+    matches: (d) => /^0f 3[45]/.test(template(d)) && field(d, 'vector')?.ours === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'group-11',
+    wrong: 'qemu',
+    what: 'C6 and C7 with another digit than /0: ft86 raises #UD, QEMU moves',
+    source: 'Intel SDM volume 2, table A-6, group 11',
+    matches: (d) => /^c[67] \/[1-7]/.test(template(d)),
+  },
+  {
+    id: 'lss-trap',
+    wrong: 'either',
+    what: 'single-stepping LSS: ft86 traps after it, QEMU after the next instruction',
+    source: 'Intel SDM volume 3, 6.8.3: MOV SS and POP SS hold traps back, LSS does not have to',
+    matches: (d) => template(d).startsWith('0f b2'),
+  },
+  {
+    id: 'no-fpu-order',
+    wrong: 'either',
+    what: 'with CR0.TS or CR0.EM set: #NM for EMMS and for undefined MMX and SSE opcodes, where QEMU executes or raises #UD',
+    source: 'Intel SDM volume 3, 2.5 and table 6-2; of two exceptions of one instruction the engine finds #NM first',
+    matches: (d) => field(d, 'vector')?.ours === 7,
+  },
+  {
+    id: 'pushfd-v86',
+    wrong: 'ft86',
+    what: 'PUSHFD in virtual 8086 mode: the image has VM set',
+    source:
+      'Intel SDM volume 2, PUSHF/PUSHFD (EFLAGS AND 00FCFFFFH); the engine. Seen as another digest of the memory at the sequence’s end',
+    matches: (d) =>
+      d.sequence.kind === 'v86' &&
+      onlyFields(d, /^memory$/) &&
+      d.sequence.placed.some(
+        ({ instruction }) => instruction.template.startsWith('9c') && instruction.bytes[0] === 0x66,
+      ),
+  },
+  {
+    id: 'int-task-gate',
+    wrong: 'ft86',
+    what: 'INT n through a task gate does not check the gate’s DPL',
+    source: 'Intel SDM volume 2, INT n: #GP if DPL < CPL; the engine',
+    matches: (d) => template(d) === 'cd ib' && field(d, 'vector')?.ours === 8,
+  },
+  {
+    id: 'fxam',
+    wrong: 'ft86',
+    what: 'FXAM of an encoding the FPU does not support (unnormal, pseudo-NaN): another class',
+    source: 'Intel SDM volume 1, table 8-3; the engine',
+    matches: (d) => template(d) === 'd9 e5' && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x4700)),
+  },
+  {
+    id: 'sysret-real',
+    wrong: 'ft86',
+    what: 'SYSRET in real mode: #GP instead of #UD',
+    source: 'Intel SDM volume 2, SYSRET; the engine looks at CR0.PE first',
+    matches: (d) => template(d) === '0f 07',
+  },
+  {
+    id: 'vex',
+    wrong: 'ft86',
+    what: 'C4 and C5 with a register operand are taken for a VEX prefix although CPUID offers no AVX or BMI',
+    source: 'Intel SDM volume 2, LDS/LES: #UD; the engine',
+    matches: (d) =>
+      /^c[45] \/r reg|^\{?62/.test(template(d)) ||
+      (/^6?[26]?c[45]/.test(opcode(d)) && referenceVector(d) === UNDEFINED_OPCODE),
+  },
+  {
+    id: 'smsw-register',
+    wrong: 'either',
+    what: 'SMSW to a 32-bit register: the upper 16 bits',
+    source: 'Intel SDM volume 2, SMSW: undefined',
+    matches: (d) => template(d) === '0f 01 /4' && onlyFields(d, /^e(ax|bx|cx|dx|si|di|bp|sp)$/),
+  },
+  {
+    id: 'pending-exception',
+    wrong: 'qemu',
+    what: 'a waiting x87 instruction with an unmasked exception pending: ft86 raises #MF, QEMU at FWAIT only',
+    source: 'Intel SDM volume 1, 8.7.1',
+    matches: (d) => field(d, 'vector')?.ours === 16,
+  },
+  {
+    id: 'simd-exception',
+    wrong: 'qemu',
+    what: 'an unmasked SSE exception: ft86 raises #XM (or #UD without CR4.OSXMMEXCPT), QEMU goes on',
+    source: 'Intel SDM volume 1, 11.5.1 and 11.5.2',
+    matches: (d) =>
+      [19, UNDEFINED_OPCODE].includes(Number(field(d, 'vector')?.ours)) &&
+      /al16|^(66|f[23]|) ?0f (2[acdef]|5\w|c2)/.test(template(d)),
+  },
+  {
+    id: 'sse-alignment',
+    wrong: 'ft86',
+    what: 'a 16-byte SSE operand in memory that is not aligned: ft86 accesses it, QEMU raises #GP',
+    source: 'Intel SDM volume 2, 2.4 (exception types 1, 2 and 4); the engine does not check',
+    matches: (d) =>
+      /0f/.test(template(d)) &&
+      referenceVector(d) === GENERAL_PROTECTION &&
+      field(d, 'vector')?.ours !== UNDEFINED_OPCODE,
+  },
+  {
+    id: 'sse3',
+    wrong: 'ft86',
+    what: 'MOVDDUP, MOVSLDUP, MOVSHDUP, HADD, HSUB, ADDSUB, LDDQU, EXTRQ, INSERTQ, MOVNTSS, MOVNTSD run although CPUID offers neither SSE3 nor SSE4A',
+    source: 'Intel SDM volume 2, each instruction: #UD if CPUID.01H:ECX.SSE3 is 0; the engine does not check',
+    matches: (d) =>
+      /^(66|f[23])+0f(12|16|2b|78|79|7c|7d|d0|f0)/.test(opcode(d)) && referenceVector(d) === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'lock-prefix',
+    wrong: 'ft86',
+    what: 'a LOCK prefix before an instruction that does not take one is ignored for MMX, SSE and x87 instructions',
+    source: 'Intel SDM volume 2, LOCK: #UD; the engine checks integer instructions only',
+    matches: (d) => bytes(d).includes(0xf0) && referenceVector(d) === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'sse-shift-memory',
+    wrong: 'ft86',
+    what: '66 0F 71, 72, 73 with a memory operand, or an unassigned digit, runs as a shift of a register',
+    source: 'Intel SDM volume 2, table A-6, groups 12 to 14: #UD; the engine does not check',
+    matches: (d) => /^66 0f 7[123]|^0f 7[123]/.test(template(d)) && referenceVector(d) === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'lock-neg',
+    wrong: 'ft86',
+    what: 'LOCK NEG sets flags from a result that is not its own',
+    source: 'Intel SDM volume 2, NEG; the engine',
+    matches: (d) => /^f[67] \/3/.test(template(d)) && bytes(d).includes(0xf0) && onlyFields(d, /^eflags$/),
+  },
+  {
+    id: 'enter-16',
+    wrong: 'ft86',
+    what: 'ENTER with a 32-bit operand on a 16-bit stack: the upper half of EBP becomes 0 instead of that of ESP',
+    source: 'Intel SDM volume 2, ENTER (FrameTemp := ESP); the engine',
+    matches: (d) => template(d) === 'c8 iw ib' && onlyFields(d, /^(ebp|memory)$/),
+  },
+  {
+    id: 'movdq2q',
+    wrong: 'either',
+    what: 'MOVDQ2Q, MOVQ2DQ and stores of MMX registers: sign and exponent of the x87 register behind an MMX register',
+    source: 'Intel SDM volume 1, 9.6.2: all ones; the engine leaves them, QEMU clears them',
+    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && onlyFields(d, /^st\d$/),
+  },
+  {
+    id: 'movdq2q-osfxsr',
+    wrong: 'qemu',
+    what: 'MOVDQ2Q and MOVQ2DQ with CR4.OSFXSR clear: ft86 raises #UD, QEMU moves',
+    source: 'Intel SDM volume 3, 2.5 (OSFXSR)',
+    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && field(d, 'vector')?.ours === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'mmx-transition',
+    wrong: 'ft86',
+    what: 'an instruction with an MMX operand that faults, or takes memory instead of it, has reset TOP and the tags already',
+    source: 'Intel SDM volume 1, 9.6.1; the engine enters the MMX state before it accesses memory',
+    matches: (d) => /^(66|f[23]|)0f(2[acd]|[67d-f]\w|c[45])/.test(opcode(d)) && onlyFields(d, /^(fsw|ftw|st\d)$/),
+  },
+  {
+    id: 'x87-fault-address',
+    wrong: 'ft86',
+    what: 'an 80-bit or decimal x87 operand that faults: CR2 is that of another byte of the operand',
+    source: 'Intel SDM volume 3, 4.7; the engine accesses its last part first',
+    matches: (d) => /^d[bdf] \/r mem/.test(template(d)) && onlyFields(d, /^(cr2|error)$/),
+  },
+  {
+    id: 'x87-decimal',
+    wrong: 'ft86',
+    what: 'FBSTP, FISTP to 64 bits and comparisons: invalid and inexact exceptions are not all reported',
+    source: 'Intel SDM volume 2, FBSTP and FIST; the engine does not tell',
+    matches: (d) => /^d[c-f] \/r/.test(template(d)) && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x80a1)),
+  },
+  {
+    id: 'x87-precision',
+    wrong: 'either',
+    what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',
+    source: 'Intel SDM volume 1, 8.1.5.2; the rounding of the engine’s older softfloat library',
+    matches: (d) => /^d[8-f] /.test(template(d)) && onlyFields(d, EM_ALL) && precisionControl(d) !== 0x300,
+  },
+  {
+    id: 'undefined-flags-shadow',
+    wrong: 'either',
+    what: 'flags that the manual leaves undefined, of an instruction that ran without a trap of its own',
+    source: 'Intel SDM volume 2, "Flags Affected" (undefined-flags.ts); seen one record later',
+    matches: (d) =>
+      d.placed?.instruction.undefinedFlags !== '' && d.fields.every((f) => f.name === 'eflags' && onlyBits(f, 0x8d5)),
+  },
+  {
+    id: 'empty-port',
+    wrong: 'either',
+    what: 'IN from a port without a device: ones in ft86, zeros in QEMU for some',
+    source: 'the PC: a floating bus reads ones',
+    matches: (d) => /^(e[45cd]|6[cd])/.test(template(d)) && onlyFields(d, /^(eax|memory)$/),
+  },
+  {
+    id: 'fpu-environment',
+    wrong: 'either',
+    what: 'FSAVE, FSTENV, FXSAVE: the pointers to the last instruction and operand, which neither keeps alike',
+    source: 'Intel SDM volume 1, 8.1.8; seen as another digest of the memory at the sequence’s end',
+    matches: (d) =>
+      onlyFields(d, /^memory$/) &&
+      d.sequence.placed.some(({ instruction }) => /^(d9|dd|0f ae)/.test(instruction.template)),
+  },
+];
+
+function precisionControl({ before }: Difference): number {
+  return Number(before?.values['fcw'] ?? 0) & 0x300;
+}
+
+/** The entry that explains a difference, if there is one. */
+export function explain(difference: Difference): KnownDifference | undefined {
+  return candidates(difference)
+    .map((candidate) => KNOWN_DIFFERENCES.find(({ matches }) => matches(candidate)))
+    .find((known) => known !== undefined);
+}
+
+/**
+ * Instructions that run without a trap of their own: the one after a load of SS, all after flags without TF are popped.
+ * The record that differs may be that of a later one.
+ */
+function candidates(difference: Difference): Difference[] {
+  const { placed, sequence } = difference;
+  const all = sequence.placed;
+  const at = all.findIndex((other) => other.address === placed?.address);
+  let others: readonly (Placed | undefined)[] = [];
+  if ([at, at - 1].some((index) => loadsStack(all[index]))) others = [all[at + 1], all[at - 1]];
+  const flags = all.slice(0, at < 0 ? all.length : at + 1).findLastIndex(loadsFlags);
+  if (at < 0 || flags >= 0) others = all.slice(Math.max(0, flags));
+  const placedElsewhere = others.filter((other) => other !== undefined);
+  return [difference, ...placedElsewhere.map((other) => ({ ...difference, placed: other }))];
+}
+
+function loadsStack(placed: Placed | undefined): boolean {
+  const code = placed?.instruction;
+  if (code === undefined) return false;
+  const { template: text, bytes: encoded } = code;
+  return /^(17|0f b2)/.test(text) || (text.startsWith('8e') && (encoded.at(-1)! & 0x38) === 0x10);
+}
+
+function loadsFlags(placed: Placed | undefined): boolean {
+  return /^(9d|cf)/.test(placed?.instruction.template ?? '');
+}

@@ -1,0 +1,56 @@
+/** Program after program until enough instructions are compared, the differences sorted by what explains them. */
+import type { Difference } from './compare.js';
+import { explain } from './known-differences.js';
+import { runProgram } from './run.js';
+
+/** Sequences of a program: some fifteen instructions each. */
+const SEQUENCES_MAX = 6000;
+const INSTRUCTIONS_A_SEQUENCE = 10;
+
+export interface Summary {
+  readonly seed: number;
+  /** Instructions after which both states were equal. */
+  readonly compared: number;
+  readonly sequences: number;
+  readonly onlyUndefined: number;
+  readonly programs: number;
+  /** Differences by the id of what explains them. */
+  readonly known: Readonly<Record<string, number>>;
+  /** Seen only beside other sequences, one of which had written into the trace: a wild store of ring 0 or real mode. */
+  readonly disturbed: number;
+  readonly unknown: readonly Difference[];
+}
+
+/** Compare at least `count` instructions. The same seed and count give the same summary. */
+export async function compareMany(
+  seed: number,
+  count: number,
+  onProgress: (compared: number) => void,
+): Promise<Summary> {
+  const known: Record<string, number> = {};
+  const unknown: Difference[] = [];
+  let [compared, sequences, onlyUndefined, programs, disturbed] = [0, 0, 0, 0, 0];
+  while (compared < count) {
+    const wanted = Math.ceil((count - compared) / INSTRUCTIONS_A_SEQUENCE);
+    const run = await runProgram(seed, programs++, Math.min(SEQUENCES_MAX, Math.max(100, wanted)));
+    compared += run.compared;
+    sequences += run.sequences;
+    onlyUndefined += run.onlyUndefined;
+    for (const difference of run.differences) {
+      const alone =
+        explain(difference) === undefined ? await again(difference, run.program.sequences.length) : difference;
+      const id = alone === null ? null : explain(alone)?.id;
+      if (alone === null) disturbed++;
+      else if (id === undefined) unknown.push({ ...alone, sequenceIndex: difference.sequenceIndex });
+      else known[id!] = (known[id!] ?? 0) + 1;
+    }
+    onProgress(compared);
+  }
+  return { seed, compared, sequences, onlyUndefined, programs, known, disturbed, unknown };
+}
+
+/** The difference of its sequence run alone, null when there is none. */
+async function again({ program, sequenceIndex }: Difference, sequences: number): Promise<Difference | null> {
+  const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex);
+  return differences[0] ?? null;
+}
