@@ -172,6 +172,9 @@ static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL
 bool core_map_bus(core *c, uint64_t start, uint64_t size);
 bool core_install_port_hooks(core *c);
 /* events.c */
+core_cpuid_row core_cpuid(const core *c, uint32_t leaf);
+int core_on_cpuid(uc_engine *uc, void *opaque);
+void core_hide_features(core *c);
 bool core_install_event_hooks(core *c);
 bool core_exception_storm(core *c);             /* too many exceptions without an instruction: shut down */
 bool core_raise_outside(core *c, int vector);   /* deliver a fault while the engine does not run */

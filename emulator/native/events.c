@@ -1,16 +1,14 @@
-/* events.c - exceptions, and instructions whose answers come from ft86: CPUID, RDTSC, MSRs, CR4.
+/* events.c - exceptions, and instructions whose answers come from ft86: RDTSC, MSRs, CR4 (CPUID: features.c).
  *
- * The engine's own model is a far newer processor than the one ft86 shows. Whatever would make hidden
- * state reachable or ask the host is closed here: unknown CR4 bits and EFER raise #GP, RDRAND and RDTSCP
- * are undefined opcodes like all else CPUID hides, of the model-specific registers only those below exist (others read 0).
- * Source: Intel SDM volume 2 (RDTSC, RDPMC, CPUID), volume 3 sections 2.5 (CR4) and 17.2 (debug registers). */
+ * Whatever would make hidden state of the engine's own model reachable or ask the host is closed here: unknown CR4
+ * bits and EFER raise #GP, of the model-specific registers only those below exist (others read 0).
+ * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3 sections 2.5 (CR4) and 17.2 (debug registers). */
 #include <stdlib.h>
 #include <string.h>
 #include "core_internal.h"
 #include "interpose.h"
 
 #define VECTOR_DEBUG 1
-#define VECTOR_INVALID_OPCODE 6
 #define VECTOR_PROTECTION 13
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
@@ -18,7 +16,6 @@
 #define EXCEPTIONS_WITHOUT_PROGRESS_MAX 1000
 
 static void set_gpr(core *c, int n, uint32_t v) { FIELD(c->env, ENV_OFF_REGS + 8 * n, uint64_t) = v; }
-static uint32_t get_gpr(core *c, int n) { return env_u32(c, ENV_OFF_REGS + 8 * n); }
 
 /* ---- exceptions ---- */
 
@@ -189,27 +186,7 @@ void __wrap_cpu_abort_x86_64(CPUState *cpu, const char *format, ...)
     cpu_loop_exit_x86_64(cpu);
 }
 
-/* ---- processor identification and time ---- */
-
-static core_cpuid_row cpuid_row(const core *c, uint32_t leaf)
-{
-    for (uint32_t i = 0; i < c->config.cpuid_rows; i++)
-        if (c->config.cpuid[i].leaf == leaf)
-            return c->config.cpuid[i];
-    return (core_cpuid_row){ leaf, 0, 0, 0, 0 };
-}
-
-static int on_cpuid(uc_engine *uc, void *opaque)
-{
-    core *c = opaque;
-    core_cpuid_row found = cpuid_row(c, get_gpr(c, 0));
-    (void)uc;
-    set_gpr(c, 0, found.eax);
-    set_gpr(c, 3, found.ebx);
-    set_gpr(c, 1, found.ecx);
-    set_gpr(c, 2, found.edx);
-    return 1;
-}
+/* ---- time ---- */
 
 void core_set_clock(core *c, uint64_t base_count, uint64_t base_ns, uint64_t ns_per_1024)
 {
@@ -236,23 +213,6 @@ static int on_rdtsc(uc_engine *uc, void *opaque)
     set_gpr(c, 2, (uint32_t)(ns >> 32));
     return 1;
 }
-
-/* Instructions CPUID does not offer, and which ask the host (RDRAND), or which the engine skips without
- * doing anything (SYSENTER and SYSCALL without a hook). */
-#define UNDEFINED_INSTRUCTION(name)                                                                          \
-    uint64_t __wrap_helper_##name##_x86_64(CPUX86State *env);                                 \
-    uint64_t __wrap_helper_##name##_x86_64(CPUX86State *env)                                  \
-    {                                                                                                        \
-        raise_exception_ra_x86_64(env, VECTOR_INVALID_OPCODE, (uintptr_t)__builtin_return_address(0));       \
-    }
-UNDEFINED_INSTRUCTION(rdrand)
-UNDEFINED_INSTRUCTION(rdtscp)
-UNDEFINED_INSTRUCTION(syscall)
-UNDEFINED_INSTRUCTION(sysret)
-UNDEFINED_INSTRUCTION(sysenter)
-UNDEFINED_INSTRUCTION(sysexit)
-UNDEFINED_INSTRUCTION(monitor)
-UNDEFINED_INSTRUCTION(mwait)
 
 void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
 {
@@ -288,7 +248,7 @@ void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
         cpu_restore_state_x86_64(c->cpu, ra, false);
         value = guest_ns(c);
     }
-    if (number == MSR_APIC_BASE && (cpuid_row(c, 1).edx & CPUID_EDX_APIC))
+    if (number == MSR_APIC_BASE && (core_cpuid(c, 1).edx & CPUID_EDX_APIC))
         value = APIC_BASE_VALUE;
     set_gpr(c, 0, (uint32_t)value);
     set_gpr(c, 2, (uint32_t)(value >> 32));
@@ -334,29 +294,13 @@ static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void
     c->instruction_open = true;
 }
 
-/* The translator asks the engine's own model which instructions exist: what CPUID does not offer is undefined,
- * and the newer meanings of old encodings (TZCNT for REP BSF) do not apply. A core without a table is the engine's. */
-static void hide_features(core *c)
-{
-    if (c->config.cpuid_rows == 0)
-        return;
-    uint64_t *features = &FIELD(c->env, ENV_OFF_FEATURES, uint64_t);
-    core_cpuid_row basic = cpuid_row(c, 1), structured = cpuid_row(c, 7), extended = cpuid_row(c, 0x80000001);
-    features[FEATURES_1_EDX] = basic.edx;
-    features[FEATURES_1_ECX] = basic.ecx;
-    features[FEATURES_7_EBX] = structured.ebx;
-    features[FEATURES_7_ECX] = structured.ecx;
-    features[FEATURES_80000001_EDX] = extended.edx;
-    features[FEATURES_80000001_ECX] = extended.ecx;
-}
-
 bool core_install_event_hooks(core *c)
 {
-    hide_features(c);
+    core_hide_features(c);
     uc_hook h;
     bool bad = uc_hook_add(c->uc, &h, UC_HOOK_INTR, on_exception, c, 1, 0) ||
                uc_hook_add(c->uc, &h, UC_HOOK_INSN_INVALID, on_invalid_instruction, c, 1, 0) ||
-               uc_hook_add(c->uc, &h, UC_HOOK_INSN, on_cpuid, c, 1, 0, UC_X86_INS_CPUID) ||
+               uc_hook_add(c->uc, &h, UC_HOOK_INSN, core_on_cpuid, c, 1, 0, UC_X86_INS_CPUID) ||
                uc_hook_add(c->uc, &h, UC_HOOK_INSN, on_rdtsc, c, 1, 0, UC_X86_INS_RDTSC);
     if (!bad && c->config.count_by_instruction)
         bad = uc_hook_add(c->uc, &h, UC_HOOK_CODE, on_instruction, c, 1, 0);

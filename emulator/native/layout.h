@@ -98,6 +98,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EXCP_INTERRUPT 0x10000           /* exception_index: leave the loop and come back */
 #define CR0_PE 1u
 #define CR0_NE 0x20u
+#define VECTOR_INVALID_OPCODE 6
 #define VECTOR_FLOATING_POINT 16
 #define CR0_PG 0x80000000u
 #define CC_OP_EFLAGS_VALUE 1u            /* "flags are materialised in cc_src" */

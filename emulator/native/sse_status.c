@@ -9,7 +9,6 @@
 #include "interpose.h"
 
 #define HOST_PC ((uintptr_t)__builtin_return_address(0))
-#define VECTOR_INVALID_OPCODE 6
 #define VECTOR_SIMD 19
 #define CR4_OSXMMEXCPT 0x400u
 #define FLAGS_REPORTED 0x3du             /* IE ZE OE UE PE: the library's bits are those of MXCSR */
