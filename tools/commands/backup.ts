@@ -29,6 +29,7 @@ interface BackupArguments {
   readonly connectMs: string;
   readonly killAt: string | undefined;
   readonly corruptAt: string | undefined;
+  readonly throttle: string | undefined;
   readonly runDirectory: string | undefined;
   readonly json: boolean;
 }
@@ -66,6 +67,7 @@ const options = (argv: Argv) =>
     .option('until', { type: 'string', describe: 'after a take-over stop at this instruction count' })
     .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
     .option('key', { type: 'string', describe: 'key file, the live replica’s' })
+    .option('throttle', { type: 'string', describe: 'execute at this share of full speed, 0.05 to 1 (to see lag)' })
     .option('corrupt-at', { type: 'string', hidden: true })
     .option('connect-ms', {
       type: 'string',
@@ -102,6 +104,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
         until: optionalCount('--until', args.until) ?? Infinity,
         killAt: optionalCount('--kill-at', args.killAt),
         corruptAt: corruption(args.corruptAt),
+        throttle: args.throttle === undefined ? undefined : parseShare('--throttle', args.throttle),
         connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
         onEvent: (event) => {
           if (parent !== null) parent.send({ type: 'event', event: { ...event } });
@@ -130,6 +133,13 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
     process.exitCode = report.error === null ? guestExitStatus(report.stop) : 3;
   },
 };
+
+/** A share of full speed. @throws ConfigError */
+export function parseShare(option: string, text: string): number {
+  const share = /^(0?\.[0-9]{1,4}|1)$/.test(text) ? Number(text) : 0;
+  if (share < 0.05) throw new ConfigError(option, text, 'must be a number from 0.05 to 1');
+  return share;
+}
 
 /** `--corrupt-at ICOUNT:ADDRESS`, for tests of divergence. @throws ConfigError */
 function corruption(text: string | undefined): { readonly icount: number; readonly address: number } | undefined {

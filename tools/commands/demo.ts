@@ -86,6 +86,7 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
     kills: act.kills,
     replace: false,
     corruptAt: undefined,
+    throttle: undefined,
     load: parseLoad(act.load),
     console: openConsoleStream(process.stdout, (error) => {
       throw error;

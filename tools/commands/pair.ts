@@ -1,5 +1,6 @@
 /** `ft86 pair IMAGE`: the main job. */
 import type { Argv, CommandModule } from 'yargs';
+import { parseShare } from './backup.js';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKills } from '../pair/kill.js';
@@ -33,6 +34,7 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly kill: readonly string[];
   readonly replace: boolean;
   readonly corruptAt: string | undefined;
+  readonly throttle: string | undefined;
   readonly load: string | undefined;
   readonly serial: string;
   readonly record: string | undefined;
@@ -50,6 +52,7 @@ const options = (argv: Argv) =>
     .option('kill', { type: 'string', array: true, default: [], describe: 'kill -9: primary|backup@icount:N or @ms:N' })
     .option('replace', { type: 'boolean', default: false, describe: 'start a new backup after each loss' })
     .option('corrupt-at', { type: 'string', hidden: true })
+    .option('throttle', { type: 'string', describe: 'the backups execute at this share of full speed (to see lag)' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
@@ -93,6 +96,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         kills,
         replace: args.replace,
         corruptAt: args.corruptAt,
+        throttle: args.throttle === undefined ? undefined : String(parseShare('--throttle', args.throttle)),
         load: loadOf(args.load, plan),
         console: openConsole(args.serial, args.json, true, null),
         typing,

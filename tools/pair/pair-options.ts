@@ -22,6 +22,8 @@ export interface PairOptions {
   readonly replace: boolean;
   /** The first backup's RAM is damaged there (its --corrupt-at). */
   readonly corruptAt: string | undefined;
+  /** The backups' --throttle. */
+  readonly throttle: string | undefined;
   readonly load: LoadSpec | null;
   readonly console: ConsoleSink;
   /** Who types on the guest's console. */

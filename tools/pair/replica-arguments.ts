@@ -34,6 +34,7 @@ export function backupArguments(
     ...(name === 'backup' ? killArguments(options, 'backup') : []),
     ...(name === 'backup' && options.corruptAt !== undefined ? ['--corrupt-at', options.corruptAt] : []),
     ...['--channel', channel],
+    ...(options.throttle === undefined ? [] : ['--throttle', options.throttle]),
     ...(options.replace ? ['--listen', ANY_CHANNEL] : []),
   ];
 }

@@ -52,6 +52,8 @@ export interface BackupRunOptions {
   readonly killAt: number | undefined;
   /** Flip a byte of RAM at an icount, for tests of divergence. */
   readonly corruptAt: { readonly icount: number; readonly address: number } | undefined;
+  /** Share of full speed at which it follows. */
+  readonly throttle: number | undefined;
   readonly connectMs: number;
   readonly onEvent: (
     event:
@@ -91,6 +93,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
       onSnapshot(options, snapshots, backup.machine, name);
     },
     onEvent: options.onEvent,
+    throttle: options.throttle,
     ...breakOf(options, () => backup.machine),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'backup', live: null, backup };

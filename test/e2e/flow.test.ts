@@ -1,0 +1,80 @@
+/** Goal: outputs wait for the backup and the guest does not; a slow backup is not left behind; a stopped process is a
+ *  silent one, and says nothing when it wakes up.
+ *  Method: real processes that are slowed (--throttle) or stopped (SIGSTOP) and go on (SIGCONT). */
+import { describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
+import { ft86, ft86Json, processesWith } from './ft86.js';
+
+interface PairResult {
+  readonly identical: boolean | null;
+  readonly takeover: { readonly reason: string; readonly detectMs: number } | null;
+  readonly backup: { readonly lagMsP50: number | null; readonly lagMsP99: number | null };
+  readonly primary: { readonly survived: boolean };
+  readonly client: { readonly gapMs: number } | null;
+  readonly losses: readonly unknown[];
+}
+
+/** Run a pair and stop one replica for a while, some time after the guest's start. */
+async function pairWithPause(
+  who: string,
+  afterMs: number,
+  pauseMs: number,
+  args: readonly string[],
+): Promise<PairResult> {
+  const name = `flow-test-${process.pid}`;
+  const signal = (kind: NodeJS.Signals): void => {
+    const line = processesWith(`--name ${name}`).find((text) => text.includes(`ft86 ${who} `));
+    if (line !== undefined) process.kill(parseInt(line, 10), kind);
+  };
+  let over = false;
+  const watch = async (): Promise<void> => {
+    while (!over && !processesWith(`--name ${name}`).some((text) => text.includes('ft86 backup '))) await sleep(50);
+    await sleep(afterMs);
+    signal('SIGSTOP');
+    await sleep(pauseMs);
+    signal('SIGCONT');
+  };
+  const watching = watch();
+  try {
+    const run = await ft86(['pair', ...args, '--name', name, '--json']);
+    over = true;
+    await watching;
+    if (run.stdout === '') throw new Error(run.stderr);
+    return JSON.parse(run.stdout) as PairResult;
+  } finally {
+    removeRunDirectory(join(runsDirectory(), name));
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+describe('flow', () => {
+  test('a backup at half speed slows its primary, and stays within --lag-ms', async () => {
+    const args = ['pair', 'bench-cpu', '--until', '1500000000', '--throttle', '0.5', '--lag-ms', '400'];
+    const result = await ft86Json<PairResult>(args);
+    expect(result.identical).toBe(true);
+    // Half the run's length without the governor. A busy host is slow in fits, so only the median is held to the limit.
+    expect(result.backup.lagMsP50).toBeLessThan(400);
+    expect(result.backup.lagMsP99).toBeLessThan(1000);
+  }, 60_000);
+
+  test('while the backup is stopped no answer leaves; then all do', async () => {
+    const load = ['echo', '--load', 'echo:ops=3000,clients=2,rate=500', '--detect-ms', '8000'];
+    const result = await pairWithPause('backup', 2500, 2000, load);
+    expect(result).toMatchObject({ identical: true, takeover: null, client: { acked: 3000, lost: 0, duplicated: 0 } });
+    expect(result.losses).toEqual([]);
+    expect(result.client?.gapMs).toBeGreaterThan(1500);
+  }, 60_000);
+
+  test('a stopped primary is a silent one; when it wakes up it says nothing and ends', async () => {
+    const load = ['kv', '--load', 'kv:ops=3000,clients=2,rate=500', '--detect-ms', '400'];
+    const result = await pairWithPause('primary', 2500, 2000, load);
+    expect(result).toMatchObject({ takeover: { reason: 'silent' }, client: { acked: 3000, lost: 0, duplicated: 0 } });
+    expect(result.takeover?.detectMs).toBeGreaterThanOrEqual(400);
+    expect(result.losses).toMatchObject([{ replica: 'primary', role: 'primary' }]);
+    expect(result.primary.survived).toBe(false);
+  }, 60_000);
+});
