@@ -5,18 +5,27 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootDisk } from '../hypervisor/loader/bios-sector.js';
 import { ft86, images, withScratch } from './ft86.js';
+import { typed } from './terminal.js';
 
 const root = join(images, '../..');
 const linux = join(images, '../guests/linux');
+const GRUB_DISK = join(images, '../guests/grub/disk.img');
 const MEMTEST = '/boot/memtest86+ia32.bin';
-const NEEDED = ['/usr/share/seabios/bios.bin', '/usr/lib/grub/i386-pc/boot.img', MEMTEST, join(linux, 'bzImage')];
+const NEEDED = [
+  '/usr/share/seabios/bios.bin',
+  '/usr/lib/grub/i386-pc/boot.img',
+  MEMTEST,
+  join(linux, 'bzImage'),
+  GRUB_DISK,
+];
+const PAIR = ['pair', '--digest-ms', '100'];
 const MODES: [name: string, command: string[]][] = [
   ['alone', ['boot']],
-  ['on two replicas', ['pair', '--digest-ms', '100']],
+  ['on two replicas', PAIR],
 ];
 const MINUTES = 60_000;
 
@@ -114,6 +123,18 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
       5 * MINUTES,
     );
   });
+
+  test('GRUB’s menu takes keys from the serial line of two replicas', async () => {
+    await withScratch(async (folder) => {
+      const disk = join(folder, 'disk.img');
+      copyFileSync(GRUB_DISK, disk);
+      // Ctrl-N is down.
+      const { status, stdout, stderr } = await typed([...PAIR, disk], [['timer, a Multiboot kernel', '\x0e\r']]);
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ stop: 'debug-exit', exitCode: 0, identical: true });
+      expect(stderr).toMatch(/^timer: ok, 500 ticks/m);
+    });
+  }, 90_000);
 
   test('GRUB goes on reading its disk when the primary dies by kill -9', async () => {
     await withScratch(async (folder) => {

@@ -9,37 +9,15 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ft86, images, withScratch, type Run } from './ft86.js';
+import { typed } from './terminal.js';
 
 const root = join(images, '../..');
 const built = existsSync(join(images, '../guests/linux/bzImage'));
 const MINUTES = 60_000;
-const PROMPT = '# ';
 const QUICK =
   'console=ttyS0 quiet acpi=off nokaslr mitigations=off tsc=reliable cryptomgr.notests ' +
   'initcall_blacklist=load_system_certificate_list';
 const LEGACY = `${QUICK} nolapic noapic`;
-
-/** Run `ft86 ARGS --json` as a person at a terminal does: wait for the prompt, type a line. */
-function typed(args: readonly string[], lines: readonly string[]): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'ft86'), ...args, '--json'], { stdio: 'pipe' });
-    const waiting = [...lines];
-    let [stdout, stderr, shown] = ['', '', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-      shown += text;
-      if (!shown.includes(PROMPT)) return;
-      shown = '';
-      const line = waiting.shift();
-      if (line !== undefined) child.stdin.write(`${line}\r`);
-    });
-    child.on('error', reject);
-    child.on('close', (status, signal) => {
-      resolve({ status, signal, stdout, stderr: stderr.replaceAll('\r', '') });
-    });
-  });
-}
 
 /** A switch, and its way to be plugged into; it ends with `use`. */
 async function withSwitch<T>(folder: string, use: (address: string) => Promise<T>): Promise<T> {
@@ -97,13 +75,19 @@ function linuxTests(): void {
         const pair = await typed(
           ['pair', ...linux, '--digest-ms', '100'],
           [
-            'mke2fs -F /dev/vda >/dev/null && mount -t ext4 /dev/vda /mnt && echo kept by two >/mnt/note; sync',
-            'echo six times seven is $((6 * 7)); reboot -f',
+            [
+              '# ',
+              'mke2fs -F /dev/vda >/dev/null && mount -t ext4 /dev/vda /mnt && echo kept by two >/mnt/note; sync\r',
+            ],
+            ['# ', 'echo six times seven is $((6 * 7)); reboot -f\r'],
           ],
         );
         expect(result(pair)).toMatchObject({ stop: 'reset', identical: true });
         expect(pair.stderr).toMatch(/^six times seven is 42$/m);
-        const alone = await typed(['boot', ...linux], ['mount -t ext4 /dev/vda /mnt; cat /mnt/note; ft86-exit 3']);
+        const alone = await typed(
+          ['boot', ...linux],
+          [['# ', 'mount -t ext4 /dev/vda /mnt; cat /mnt/note; ft86-exit 3\r']],
+        );
         expect(result(alone)).toMatchObject({ stop: 'debug-exit', exitCode: 3 });
         expect(alone.stderr).toMatch(/^kept by two$/m);
       });
