@@ -7,13 +7,14 @@
  * Invariants: without a key only this machine can connect; with one, a connection that does not prove it has
  * the same key never becomes a FrameConnection, and disturbs nobody.
  */
-import { connect as connectRaw, createServer, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { ReplicaError } from '../../emulator/errors.js';
 import { formatAddress, parseAddress, requireLocalWithoutKey } from './address.js';
 import { bindServer, peerName } from './bind-server.js';
+import { connectSocket, secureSocket } from './connect-socket.js';
 import { FrameConnection } from './frame-connection.js';
-import { clientTlsOptions, serverTlsOptions } from './preshared-key.js';
+import { serverTlsOptions } from './preshared-key.js';
 import { describeSocketError } from './socket-error.js';
 
 const CONNECTIONS_MAX = 1024;
@@ -109,7 +110,7 @@ function closeAll(server: Server, connections: Set<FrameConnection>, sockets: Se
 export interface ConnectOptions {
   readonly address: string;
   readonly key: Uint8Array | null;
-  /** For the connection and the handshake together. */
+  /** For the connection, and again for the TLS handshake. */
   readonly timeoutMs: number;
   readonly option?: string;
   readonly highWaterBytes?: number;
@@ -124,50 +125,12 @@ export async function connect(options: ConnectOptions): Promise<FrameConnection>
   const option = options.option ?? '--channel';
   const address = parseAddress(option, options.address);
   requireLocalWithoutKey(option, options.address, address, options.key);
-  const socket = connectRaw(address.kind === 'unix' ? { path: address.path } : address);
-  const deadline = setTimeout(
-    () => socket.destroy(new Error(`no answer within ${options.timeoutMs} ms`)),
-    options.timeoutMs,
-  );
   try {
-    await event(socket, 'connect');
-    if (isSelfConnected(socket)) throw new Error('nobody listens there');
-    socket.setNoDelay(true);
-    if (options.key === null) return new FrameConnection(socket, formatAddress(address), options.highWaterBytes);
-    const secure = connectTls({ ...clientTlsOptions(options.key), socket });
-    socket.on('error', (error) => secure.destroy(error));
-    await event(secure, 'secureConnect');
+    const socket = await connectSocket(address, options.timeoutMs);
+    const secure = options.key === null ? socket : await secureSocket(socket, options.key, options.timeoutMs);
     return new FrameConnection(secure, formatAddress(address), options.highWaterBytes);
   } catch (cause) {
-    socket.destroy();
     const reason = describeSocketError(cause as NodeJS.ErrnoException);
     throw new ReplicaError(`cannot connect to ${formatAddress(address)}: ${reason}`, { cause });
-  } finally {
-    clearTimeout(deadline);
   }
-}
-
-/** With nobody listening, the host may pick the wanted port as our own and connect the socket to itself. */
-function isSelfConnected(socket: Socket): boolean {
-  return (
-    socket.localPort !== undefined &&
-    socket.localPort === socket.remotePort &&
-    socket.localAddress === socket.remoteAddress
-  );
-}
-
-function event(socket: Socket, name: 'connect' | 'secureConnect'): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const closed = (): void => {
-      reject(new Error('the other end closed the connection'));
-    };
-    // Stays on after a failure: a socket may report more than one error.
-    socket.on('error', reject);
-    socket.once('close', closed);
-    socket.once(name, () => {
-      socket.off('error', reject);
-      socket.off('close', closed);
-      resolve();
-    });
-  });
 }

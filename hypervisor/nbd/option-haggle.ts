@@ -5,6 +5,15 @@
  * go on; an option that promises nothing changes nothing; where TLS is required nothing is told before it.
  * Source: The NBD protocol, doc/proto.md; sections "Option types", "Option reply types", "Block size constraints".
  */
+import { DecodeError } from '../../emulator/errors.js';
+import {
+  CLAIM_OPTION,
+  CLAIM_REPLY,
+  decodeClaim,
+  encodeClaimAnswer,
+  type Claim,
+  type ClaimAnswer,
+} from './claim-option.js';
 import {
   ExportFlag,
   Info,
@@ -26,7 +35,9 @@ export interface ServedExport {
 /** `bytes` go to the client; then the next option comes, or something else happens. */
 export type HaggleResult =
   | { readonly then: 'more' | 'start-tls' | 'close'; readonly bytes: Uint8Array }
-  | { readonly then: 'open'; readonly bytes: Uint8Array; readonly export: number };
+  | { readonly then: 'open'; readonly bytes: Uint8Array; readonly export: number }
+  /** Ask who decides, then give the answer to claimed(). */
+  | { readonly then: 'claim'; readonly claim: Claim };
 
 const NOTHING = new Uint8Array(0);
 const PREFERRED_BLOCK_BYTES = 4096;
@@ -63,9 +74,19 @@ export class OptionHaggle {
       case Option.info:
       case Option.go:
         return this.#info(option, data);
+      case CLAIM_OPTION:
+        return claimOf(data);
       default:
         return error(option, OptionReply.unsupported, 'no such option here');
     }
+  }
+
+  /** The replies to a claim. */
+  claimed(answer: ClaimAnswer): Uint8Array {
+    return Buffer.concat([
+      reply(CLAIM_OPTION, CLAIM_REPLY, encodeClaimAnswer(answer)),
+      reply(CLAIM_OPTION, OptionReply.ack),
+    ]);
   }
 
   #startTls(data: Buffer): HaggleResult {
@@ -119,6 +140,15 @@ export class OptionHaggle {
       (served.readonly ? ExportFlag.readOnly : writable) |
       (this.#structured ? ExportFlag.sendDontFragment : 0)
     );
+  }
+}
+
+function claimOf(data: Buffer): HaggleResult {
+  try {
+    return { then: 'claim', claim: decodeClaim(data) };
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause;
+    return invalid(CLAIM_OPTION);
   }
 }
 

@@ -14,6 +14,7 @@
  */
 import { DecodeError, assert } from '../../emulator/errors.js';
 import { ChunkQueue } from '../channel/chunk-queue.js';
+import type { Claim, ClaimAnswer } from './claim-option.js';
 import { OptionHaggle, type HaggleResult, type ServedExport } from './option-haggle.js';
 import {
   Command,
@@ -58,6 +59,8 @@ export type ServerEvent =
   /** Send `bytes`, then speak TLS; everything agreed so far is forgotten. */
   | { readonly kind: 'start-tls'; readonly bytes: Uint8Array }
   | { readonly kind: 'request'; readonly request: NbdRequest }
+  /** A replica's word about who is live; next() gives nothing until claimed() was called. */
+  | { readonly kind: 'claim'; readonly claim: Claim }
   /** The client has chosen an export and is told so. */
   | { readonly kind: 'opened'; readonly bytes: Uint8Array; readonly export: number }
   /** The client goes in order: finish what is pending, send `bytes`, close. */
@@ -71,6 +74,7 @@ export class NbdServerSession {
   readonly #haggle: OptionHaggle;
   #state: 'greeting' | 'flags' | 'options' | 'requests' | 'closed' = 'greeting';
   #optionsTried = 0;
+  #claiming = false;
   /** A header that was read before its data were there. */
   #option: { readonly option: number; readonly bytes: number } | null = null;
   #request: Buffer | null = null;
@@ -99,6 +103,7 @@ export class NbdServerSession {
 
   /** What to do next; null when more bytes are needed. @throws DecodeError; the connection is useless from there on */
   next(): ServerEvent | null {
+    if (this.#claiming) return null;
     switch (this.#state) {
       case 'greeting':
         this.#state = 'flags';
@@ -122,6 +127,13 @@ export class NbdServerSession {
     }
     const header = simpleReply(request.cookie, error);
     return data.length > 0 ? [header, data] : [header];
+  }
+
+  /** The answer to the claim that was handed out, in bytes to send. */
+  claimed(answer: ClaimAnswer): Uint8Array {
+    assert(this.#claiming, 'an answer follows a claim');
+    this.#claiming = false;
+    return this.#haggle.claimed(answer);
   }
 
   // --- handshake ---
@@ -156,6 +168,10 @@ export class NbdServerSession {
   }
 
   #after(result: HaggleResult): ServerEvent {
+    if (result.then === 'claim') {
+      this.#claiming = true;
+      return { kind: 'claim', claim: result.claim };
+    }
     const { bytes } = result;
     switch (result.then) {
       case 'more':

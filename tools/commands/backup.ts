@@ -1,14 +1,14 @@
 /** `ft86 backup`: joins a live replica, follows it, goes live when it must. */
-import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
-import { makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
+import { makeRunDirectory } from '../replica/run-directory.js';
 import { runBackup } from '../replica/run-backup.js';
-import { openArbiter, openKey } from '../replica/surroundings.js';
+import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
+import { openKey } from '../replica/surroundings.js';
 import { narrator, optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
 import { parseCount } from '../key-values.js';
 
@@ -50,7 +50,7 @@ const options = (argv: Argv) =>
       type: 'string',
       array: true,
       default: [],
-      describe: 'the same drives as the live replica: file=PATH',
+      describe: 'the same drives as the live replica: file=PATH or nbd://HOST:PORT/EXPORT',
     })
     .option('net', {
       type: 'string',
@@ -58,7 +58,7 @@ const options = (argv: Argv) =>
       default: [],
       describe: 'where its NICs are plugged in at a take-over: switch=ADDRESS[,mac=MAC]',
     })
-    .option('arbiter', { type: 'string', describe: 'test-and-set: file:DIR, a directory that both replicas see' })
+    .option('arbiter', { type: 'string', describe: ARBITER_HELP })
     .option('serial', {
       type: 'string',
       default: 'stdio',
@@ -86,20 +86,22 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
   handler: async (args) => {
     const parent = ParentLink.connect();
     const tell = narrator('backup', !args.json);
-    const report = await underParent(parent, () =>
-      runBackup({
+    const report = await underParent(parent, async () => {
+      const key = openKey(args.key);
+      const drives = args.drive.map(parseDrive);
+      return runBackup({
         name: args.name,
         runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
         channel: args.channel,
         listen: args.listen,
-        drives: args.drive.map(parseDrive),
+        drives,
         nics: args.net.map(parseNet),
         serial: args.serial,
         quiet: args.json,
         snapshot: args.snapshot,
         parent,
-        key: openKey(args.key),
-        arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, args.name),
+        key,
+        arbiter: await openArbiter(args.arbiter, args.name, drives, key),
         ...replicationTimes(args),
         until: optionalCount('--until', args.until) ?? Infinity,
         killAt: optionalCount('--kill-at', args.killAt),
@@ -125,8 +127,8 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
             checkpoints: live?.checkpoints ?? null,
           });
         },
-      }),
-    );
+      });
+    });
     if (report.error !== null) say(`ft86: ${report.error}`);
     if (parent !== null) await parent.finish({ type: 'report', report });
     else if (args.json) printJson(report);

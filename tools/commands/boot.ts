@@ -35,7 +35,7 @@ const options = (argv: Argv) =>
       type: 'string',
       describe: 'where to write at the end what came out of ports 0x402 and 0xe9: a file, or stderr',
     })
-    .option('key', { type: 'string', describe: 'key file for the switch' })
+    .option('key', { type: 'string', describe: 'key file for the switch and for nbds:// drives' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 boot hello', 'print a greeting from a boot sector')
     .example(
@@ -55,7 +55,7 @@ export const bootCommand: CommandModule<object, BootArguments> = {
       const report = await runLive({
         name,
         runDirectory,
-        plan: planMachine(args, runDirectory),
+        plan: await planMachine(args, runDirectory, openKey(args.key)),
         serial: args.serial,
         quiet: args.json,
         record: args.record,

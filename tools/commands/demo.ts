@@ -1,4 +1,5 @@
 /** `ft86 demo`: the main job as a story, run by `make run`. */
+import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import colors from 'picocolors';
 import { openConsoleStream } from '../../hypervisor/backend/console.js';
@@ -76,12 +77,14 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
   const result = await runPair({
     name,
     runDirectory,
-    plan: planMachine(MACHINE, runDirectory),
+    plan: await planMachine(MACHINE, runDirectory, null),
     machineArguments: ['kv'],
     detectMs: 500,
     lagMs: 200,
     digestMs: 500,
     checkpointMs: null,
+    arbiter: `file:${join(runDirectory, 'arbiter')}`,
+    diskServer: false,
     record: undefined,
     kills: act.kills,
     replace: false,

@@ -9,6 +9,7 @@ interface DiskServerArguments {
   readonly files: readonly string[];
   readonly listen: readonly string[];
   readonly readonly: boolean;
+  readonly epochs: string | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
 }
@@ -28,6 +29,10 @@ const options = (argv: Argv) =>
       describe: 'where clients connect: tcp://HOST:PORT or unix:PATH',
     })
     .option('readonly', { type: 'boolean', default: false, describe: 'refuse writes' })
+    .option('epochs', {
+      type: 'string',
+      describe: 'folder for the epochs that pairs have won; by default FILE.epochs, next to the first file',
+    })
     .option('key', {
       type: 'string',
       describe: 'key file: clients must use TLS with it; without it only loopback and UNIX sockets',
@@ -47,6 +52,7 @@ export const diskServerCommand: CommandModule<object, DiskServerArguments> = {
       {
         files: args.files,
         readonly: args.readonly,
+        epochs: args.epochs,
         listen: args.listen,
         key: openKey(args.key),
         onReady: (ready) => {

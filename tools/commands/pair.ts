@@ -17,6 +17,7 @@ import {
   type MachineArguments,
   type MachinePlan,
 } from '../replica/machine-options.js';
+import { pairArbiter } from '../replica/open-arbiter.js';
 import { guestExitStatus } from '../replica/result.js';
 import { openConsole } from '../replica/surroundings.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
@@ -37,6 +38,7 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly throttle: string | undefined;
   readonly load: string | undefined;
   readonly serial: string;
+  readonly diskServer: boolean;
   readonly record: string | undefined;
   readonly name: string | undefined;
   readonly detectMs: string;
@@ -55,6 +57,11 @@ const options = (argv: Argv) =>
     .option('throttle', { type: 'string', describe: 'the backups execute at this share of full speed (to see lag)' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
+    .option('disk-server', {
+      type: 'boolean',
+      default: false,
+      describe: 'start a disk server for the drives’ files, which also decides who is live',
+    })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
@@ -82,7 +89,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
       stopAsked = true;
     });
     try {
-      const plan = planMachine(args, runDirectory);
+      const plan = await planMachine(args, runDirectory, null);
       const typist = openTypist(args, args.serial);
       const typing = typist === null ? null : new PairTyping(typist);
       const result = await runPair({
@@ -92,6 +99,8 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         machineArguments: machineArguments(args, plan),
         ...times,
         checkpointMs: checkpointInterval(args),
+        arbiter: await pairArbiter(plan.drives, name, runDirectory),
+        diskServer: args.diskServer,
         record: args.record,
         kills,
         replace: args.replace,

@@ -1,5 +1,4 @@
 /** `ft86 primary IMAGE`: a replica that starts live and takes a backup. */
-import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { StdinTypist } from '../console/stdin-typist.js';
 import {
@@ -11,9 +10,10 @@ import {
 } from '../replica/machine-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
 import { guestExitStatus } from '../replica/result.js';
-import { ephemeralName, makeRunDirectory, runsDirectory } from '../replica/run-directory.js';
+import { ephemeralName, makeRunDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
-import { openArbiter, openKey } from '../replica/surroundings.js';
+import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
+import { openKey } from '../replica/surroundings.js';
 import {
   checkpointInterval,
   narrator,
@@ -58,7 +58,7 @@ const options = (argv: Argv) =>
       default: false,
       describe: 'start although the last run of this pair did not end in order',
     })
-    .option('arbiter', { type: 'string', describe: 'test-and-set: file:DIR, a directory that both replicas see' })
+    .option('arbiter', { type: 'string', describe: ARBITER_HELP })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('snapshot', { type: 'string', describe: 'write a snapshot to this file when the run ends' })
@@ -81,24 +81,26 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
     const tell = narrator('primary', !args.json);
     const name = args.name ?? ephemeralName(imageName(args));
     const runDirectory = args.runDirectory ?? makeRunDirectory(name);
-    const report = await underParent(parent, () =>
-      runLive({
+    const report = await underParent(parent, async () => {
+      const key = openKey(args.key);
+      const plan = await planMachine(args, runDirectory, key);
+      return runLive({
         name,
         runDirectory,
-        plan: planMachine(args, runDirectory),
+        plan,
         serial: args.serial,
         quiet: args.json,
         record: args.record,
         snapshot: args.snapshot,
         parent,
         typist: parent === null && args.serial === 'stdio' ? new StdinTypist() : null,
-        key: openKey(args.key),
+        key,
         ...replicationTimes(args),
         checkpointMs: checkpointInterval(args),
         killAt: optionalCount('--kill-at', args.killAt),
         replication: {
           channel: args.channel,
-          arbiter: openArbiter(args.arbiter ?? `file:${join(runsDirectory(), 'arbiter')}`, name),
+          arbiter: await openArbiter(args.arbiter, name, plan.drives, key),
           waitBackup: args.waitBackup,
           force: args.force,
         },
@@ -117,8 +119,8 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
             checkpoints: session.checkpoints,
           });
         },
-      }),
-    );
+      });
+    });
     if (parent !== null) await parent.finish({ type: 'report', report });
     else if (args.json) printJson(report);
     process.exitCode = guestExitStatus(report.stop);

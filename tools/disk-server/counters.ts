@@ -8,6 +8,8 @@ export interface DiskServerCounters {
   /** Requests that were performed, and those of them that the host failed. */
   readonly requests: Record<NbdRequest['op'], number>;
   errors: number;
+  /** Requests refused because their replica is no longer live. */
+  fenced: number;
   bytesRead: number;
   bytesWritten: number;
 }
@@ -18,6 +20,7 @@ export function noCounters(): DiskServerCounters {
     malformed: 0,
     requests: { read: 0, write: 0, flush: 0, trim: 0, 'write-zeroes': 0 },
     errors: 0,
+    fenced: 0,
     bytesRead: 0,
     bytesWritten: 0,
   };

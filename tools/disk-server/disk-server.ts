@@ -9,6 +9,7 @@ import { ConfigError } from '../../emulator/errors.js';
 import { formatAddress, parseAddress, requireLocalWithoutKey } from '../../hypervisor/channel/address.js';
 import { bindServer, peerName } from '../../hypervisor/channel/bind-server.js';
 import { noCounters, type DiskServerCounters } from './counters.js';
+import { EpochKeeper } from './epoch-keeper.js';
 import { ExportFile } from './export-file.js';
 import { NbdConnection, type NbdHost } from './nbd-connection.js';
 
@@ -21,6 +22,8 @@ export interface DiskServerOptions {
   /** `FILE` or `NAME=FILE`; the first is the default export. */
   readonly files: readonly string[];
   readonly readonly: boolean;
+  /** Where the epochs that pairs have won are kept; undefined: next to the first file, FILE.epochs. */
+  readonly epochs: string | undefined;
   /** Addresses: `tcp://HOST:PORT` (0: any free port) or `unix:PATH`; at least one. */
   readonly listen: readonly string[];
   readonly key: Uint8Array | null;
@@ -58,7 +61,13 @@ export async function runDiskServer(options: DiskServerOptions, signal: AbortSig
     for (const [name, path] of namedFiles(options.files)) {
       exports.push(await ExportFile.open(name, path, options.readonly));
     }
-    const host: NbdHost = { exports, key: options.key, counters, log: options.log };
+    const host: NbdHost = {
+      exports,
+      key: options.key,
+      counters,
+      log: options.log,
+      epochs: new EpochKeeper(epochsDirectory(options)),
+    };
     const bound: string[] = [];
     for (const text of options.listen) {
       const { server, address } = await listenAt(text, host, connections);
@@ -78,6 +87,11 @@ export async function runDiskServer(options: DiskServerOptions, signal: AbortSig
     for (const file of exports) await file.close();
   }
   return { version: JSON_VERSION, stop: 'stopped', seconds: (performance.now() - start) / 1000, ...counters };
+}
+
+function epochsDirectory({ epochs, files }: DiskServerOptions): string {
+  const first = files[0] ?? '';
+  return epochs ?? `${first.slice(first.indexOf('=') + 1)}.epochs`;
 }
 
 /** Name and path of each export. @throws ConfigError */

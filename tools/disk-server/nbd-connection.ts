@@ -12,9 +12,12 @@ import { TLSSocket, createSecureContext } from 'node:tls';
 import { DecodeError } from '../../emulator/errors.js';
 import { hostErrorCode, hostErrorMessage } from '../../hypervisor/backend/host-error.js';
 import { serverTlsOptions } from '../../hypervisor/channel/preshared-key.js';
+import type { Claim } from '../../hypervisor/nbd/claim-option.js';
+import type { Ticket } from '../../hypervisor/nbd/fence.js';
 import { NbdError } from '../../hypervisor/nbd/protocol.js';
 import { NbdServerSession, type NbdRequest, type ServerEvent } from '../../hypervisor/nbd/server-session.js';
 import type { DiskServerCounters } from './counters.js';
+import type { EpochKeeper } from './epoch-keeper.js';
 import type { ExportFile } from './export-file.js';
 
 /** No further request is begun while this many, or this many bytes of them, are pending or not taken. */
@@ -30,6 +33,7 @@ export interface NbdHost {
   readonly key: Uint8Array | null;
   readonly counters: DiskServerCounters;
   readonly log: (message: string) => void;
+  readonly epochs: EpochKeeper;
 }
 
 export class NbdConnection {
@@ -42,6 +46,8 @@ export class NbdConnection {
   #socket: Socket;
   #pending = 0;
   #pendingBytes = 0;
+  /** The replica whose requests come here; null: a client that is no replica. */
+  #ticket: Ticket | null = null;
   #ending = false;
   #socketClosed = false;
   #resolveClosed: () => void = () => undefined;
@@ -123,6 +129,9 @@ export class NbdConnection {
         this.#socket.write(event.bytes);
         this.#startTls();
         return;
+      case 'claim':
+        void this.#claim(event.claim);
+        return;
       case 'request':
         void this.#serve(event.request);
         return;
@@ -132,16 +141,47 @@ export class NbdConnection {
     }
   }
 
+  async #claim(claim: Claim): Promise<void> {
+    const { pair, replicaId, slot } = claim;
+    const ticket: Ticket = {
+      ...{ pair, replicaId, slot },
+      onVoid: () => {
+        this.#host.log(`${this.#peer}: closed: ${pair}/${replicaId} is live elsewhere, or no longer`);
+        this.#abort();
+      },
+    };
+    const answer = await this.#host.epochs.decide(claim, ticket);
+    this.#host.log(`${this.#peer}: ${pair}/${replicaId}: ${claim.operation} ${claim.epoch}: ${answer.verdict}`);
+    if (claim.operation === 'attach' && answer.verdict === 'granted') {
+      if (this.#ticket !== null) this.#host.epochs.fence.detach(this.#ticket);
+      this.#ticket = ticket;
+      if (this.#ending) this.#host.epochs.fence.detach(ticket);
+    }
+    if (this.#ending) return;
+    this.#sendAtOnce(this.#session.claimed(answer));
+    this.#pump();
+  }
+
   async #serve(request: NbdRequest): Promise<void> {
-    const { counters, exports, log } = this.#host;
+    const { counters, exports, epochs, log } = this.#host;
     const bytes = request.op === 'read' || request.op === 'write' ? request.bytes : 0;
     this.#pending++;
     this.#pendingBytes += bytes;
     const file = exports[request.export]!;
     let data: Uint8Array | undefined;
     let error = 0;
+    const ticket = this.#ticket;
     try {
-      data = await file.perform(request);
+      if (ticket === null || epochs.fence.enter(ticket)) {
+        try {
+          data = await file.perform(request);
+        } finally {
+          if (ticket !== null) epochs.fence.leave(ticket);
+        }
+      } else {
+        counters.fenced++;
+        error = NbdError.shutdown;
+      }
     } catch (cause) {
       counters.errors++;
       log(`${this.#peer}: ${file.name}: ${request.op} at ${request.offset} failed: ${hostErrorMessage(cause)}`);
@@ -205,6 +245,11 @@ export class NbdConnection {
   #malformed(reason: string): void {
     this.#host.counters.malformed++;
     this.#host.log(`${this.#peer}: closed: ${reason}`);
+    this.#abort();
+  }
+
+  /** Close at once; what is being performed is finished, and its answers are lost. */
+  #abort(): void {
     this.#ending = true;
     clearTimeout(this.#handshakeTimer);
     this.#socket.destroy();
@@ -213,6 +258,7 @@ export class NbdConnection {
   #endWhenIdle(): void {
     if (this.#pending > 0 && !this.#socketClosed) return;
     if (this.#socketClosed) {
+      if (this.#ticket !== null) this.#host.epochs.fence.detach(this.#ticket);
       if (this.#pending === 0) this.#resolveClosed();
       return;
     }

@@ -183,7 +183,8 @@ export class Fleet {
     if (!orderly || member.child.killed) member.lostAs ??= member === this.#live ? 'primary' : 'backup';
     if (member.child.killed) this.#options.onEvent({ kind: 'killed', who: member.name, icount: member.last.icount });
     if (member === this.#live) this.#whole = false;
-    if (member === this.#backup && !this.#over) this.#backupExited(member);
+    // One that followed to the end may be out before the live one has said that it ended.
+    if (member === this.#backup && !orderly) this.#backupExited(member);
     if (--this.#alive === 0) {
       this.#over = true;
       this.#end();

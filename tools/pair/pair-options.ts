@@ -16,6 +16,10 @@ export interface PairOptions {
   readonly digestMs: number;
   /** Time between checkpoints; null: the backup follows the log. */
   readonly checkpointMs: number | null;
+  /** --arbiter of the replicas. */
+  readonly arbiter: string;
+  /** Put a disk server between the replicas and the files of their drives; it is the arbiter then. */
+  readonly diskServer: boolean;
   readonly record: string | undefined;
   readonly kills: readonly Kill[];
   /** Start a new backup after each loss. */

@@ -50,7 +50,7 @@ function commonArguments(options: PairOptions, name: string, switchAddress: stri
     ...drives.flatMap((drive) => ['--drive', formatDrive(drive)]),
     ...nics.flatMap((nic) => ['--net', formatNet({ ...nic, switch: nic.switch ?? switchAddress })]),
     ...['--name', options.name, '--run-directory', options.runDirectory],
-    ...['--arbiter', `file:${join(options.runDirectory, 'arbiter')}`],
+    ...['--arbiter', options.arbiter],
     ...['--detect-ms', String(options.detectMs), '--lag-ms', String(options.lagMs)],
     ...['--digest-ms', String(options.digestMs), '--serial', 'stdio'],
     ...['--snapshot', finalSnapshot(options, name)],

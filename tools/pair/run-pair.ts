@@ -3,10 +3,14 @@
  * guest has a NIC. This process owns the run directory, the console and the children; they end with it.
  *
  *   parent -+- switch          (unix socket; host uplink forwards a UDP port to the guest)
+ *           +- disk server     (--disk-server: unix socket; the drives' files, and who is live)
  *           +- Fleet           primary, backup (joins before the first instruction), with --replace their successors
  *           +- client          in this process, real UDP sockets (--load)
  */
 import { join } from 'node:path';
+import { ConfigError } from '../../emulator/errors.js';
+import { isNbdUri } from '../../hypervisor/nbd/uri.js';
+import { startDiskServer } from '../disk-server/disk-server-child.js';
 import type { LoadResult } from '../load/load-result.js';
 import { LoadError, runLoad, type LoadHooks } from '../load/load-run.js';
 import { guestPort, type LoadSpec } from '../load/load-spec.js';
@@ -22,6 +26,21 @@ import { summarise, type PairResult } from './summary.js';
 const GUEST_ADDRESS = '10.86.0.2';
 
 export async function runPair(options: PairOptions): Promise<PairResult> {
+  if (!options.diskServer) return runReplicas(options);
+  const { plan, runDirectory } = options;
+  const files = plan.drives.map(({ path }) => path);
+  if (files.length === 0) throw new ConfigError('--disk-server', 'on', 'the guest has no drive');
+  if (files.some(isNbdUri)) throw new ConfigError('--disk-server', 'on', 'a drive is on a server already');
+  const server = await startDiskServer(runDirectory, files);
+  const drives = plan.drives.map((drive, i) => ({ ...drive, path: server.drives[i]! }));
+  try {
+    return await runReplicas({ ...options, plan: { ...plan, drives }, arbiter: server.arbiter });
+  } finally {
+    await server.stop();
+  }
+}
+
+async function runReplicas(options: PairOptions): Promise<PairResult> {
   const network = options.plan.nics.length > 0 ? await startNetwork(options) : null;
   const fleet = new Fleet(options, network?.address ?? null);
   try {

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { ConfigError } from '../../emulator/errors.js';
 import { IDE_DRIVES_MAX, type DriveKind } from '../../devices/pc-cards.js';
 import { DRIVES_MAX } from '../../hypervisor/machine/machine-config.js';
+import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
 import type { ShippedImage } from '../images/manifest.js';
 import { parseKeyValues } from '../key-values.js';
-import { fileSize } from './option-files.js';
-
-const SECTOR_BYTES = 512;
 
 export interface DriveOptions {
+  /** A file, or where an NBD server has the disk. */
   readonly path: string;
   readonly kind: DriveKind;
   readonly readonly: boolean;
@@ -18,13 +17,18 @@ export interface DriveOptions {
 
 /** Parse one --drive. @throws ConfigError */
 export function parseDrive(text: string): DriveOptions {
-  const given = parseKeyValues('--drive', text, {
+  const comma = text.indexOf(',');
+  const head = comma < 0 ? text : text.slice(0, comma);
+  const served = isNbdUri(head);
+  if (served) parseNbdUri('--drive', head);
+  const given = parseKeyValues('--drive', served ? `file=${text}` : text, {
     file: null,
     if: ['virtio', 'ide'],
     shared: ['on'],
     readonly: ['on', 'off'],
   });
-  if (given['file'] === undefined || given['file'] === '') throw new ConfigError('--drive', text, 'needs file=PATH');
+  if (given['file'] === undefined || given['file'] === '')
+    throw new ConfigError('--drive', text, 'needs file=PATH or nbd://HOST:PORT/EXPORT');
   return {
     path: given['file'],
     kind: given['if'] === 'ide' ? 'ide' : 'virtio',
@@ -34,7 +38,7 @@ export function parseDrive(text: string): DriveOptions {
 
 /** The text that parseDrive() reads. */
 export function formatDrive({ path, kind, readonly }: DriveOptions): string {
-  return `file=${path},if=${kind},readonly=${readonly ? 'on' : 'off'}`;
+  return `${isNbdUri(path) ? '' : 'file='}${path},if=${kind},readonly=${readonly ? 'on' : 'off'}`;
 }
 
 /**
@@ -62,17 +66,4 @@ export function planDrives(
   if (fstatSync(file).size < bytes) ftruncateSync(file, bytes);
   closeSync(file);
   return [{ path, kind: shipped.needs.driveKind, readonly: false }];
-}
-
-/** Size of a drive's file in sectors. @throws ConfigError */
-export function driveSectors(path: string): number {
-  const bytes = fileSize('--drive', path);
-  if (bytes === 0 || bytes % SECTOR_BYTES !== 0) {
-    throw new ConfigError(
-      '--drive',
-      path,
-      `must be a whole number of 512-byte sectors, not ${bytes} bytes (truncate -s %512 FILE makes it so)`,
-    );
-  }
-  return bytes / SECTOR_BYTES;
 }

@@ -10,9 +10,10 @@ import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { findShippedImage, type ShippedImage } from '../images/manifest.js';
 import { parseCount } from '../key-values.js';
-import { driveSectors, parseDrive, planDrives, type DriveOptions } from './drive-options.js';
+import { parseDrive, planDrives, type DriveOptions } from './drive-options.js';
 import { defaultBios, planFiles, readBios } from './firmware-options.js';
 import { parseNet, planNics, unpluggedNic, type NicOptions } from './net-options.js';
+import { driveSectors } from './open-disks.js';
 import { fileSize, readOptionFile, readPart } from './option-files.js';
 import { snapshotConfig } from './restore-snapshot.js';
 
@@ -103,7 +104,7 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       type: 'string',
       array: true,
       default: [],
-      describe: 'file=PATH[,if=virtio|ide][,readonly=on|off]',
+      describe: 'file=PATH or nbd://HOST:PORT/EXPORT, then [,if=virtio|ide][,readonly=on|off]',
     })
     .option('net', {
       type: 'string',
@@ -127,7 +128,11 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
  * --drive names it; null: refuse instead.
  * @throws ConfigError
  */
-export function planMachine(args: MachineArguments, scratch: string | null): MachinePlan {
+export async function planMachine(
+  args: MachineArguments,
+  scratch: string | null,
+  key: Uint8Array | null,
+): Promise<MachinePlan> {
   const shipped = args.image === undefined ? null : findShippedImage(args.image);
   const start = planStart(args, shipped);
   if (start.kind === 'snapshot') return planRestored(args, start.path);
@@ -140,7 +145,7 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
   const files = firmware === null ? [] : planFiles(args.fwCfg, args.optionRom, nics, firmware.biosPath);
   const config: MachineConfig = {
     memoryBytes: parseMemory('--memory', args.memory ?? shipped?.memory ?? '64M'),
-    drives: drives.map(({ path, kind, readonly }) => ({ kind, sectors: driveSectors(path), readonly })),
+    drives: await planned(drives, key),
     nics: nics.map(({ kind, mac }) => ({ kind, mac })),
     firmware: firmware === null ? null : blobs.add(firmware.bios),
     files: files.map(({ name, data }) => ({ name, ...blobs.add(data) })),
@@ -167,6 +172,16 @@ export function planMachine(args: MachineArguments, scratch: string | null): Mac
     until: untilOf(args),
     stress: stressOf(args),
   };
+}
+
+function planned(drives: readonly DriveOptions[], key: Uint8Array | null): Promise<MachineConfig['drives'][number][]> {
+  return Promise.all(
+    drives.map(async (drive) => ({
+      kind: drive.kind,
+      sectors: await driveSectors(drive, key),
+      readonly: drive.readonly,
+    })),
+  );
 }
 
 /** A machine that goes on from a snapshot is what it was; only its connections are given anew. */

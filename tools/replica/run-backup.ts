@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { ConfigError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
-import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
+import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
 import { connect, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
@@ -21,13 +21,14 @@ import { explainDivergence } from './divergence.js';
 import type { DriveOptions } from './drive-options.js';
 import type { FollowerOptions } from './follower.js';
 import type { NicOptions } from './net-options.js';
+import { openDisks, type OpenDisks } from './open-disks.js';
 import { plugIn, type PluggedPort } from './network-ports.js';
 import type { ParentLink } from './parent-link.js';
 import { checkDrives } from './power-on.js';
 import { backupReport, liveReport } from './report.js';
 import type { ReplicaReport, Takeover } from './result.js';
 import { killSelf, onStopSignals, savingDivergence } from './run-live.js';
-import { openConsole, openDisks } from './surroundings.js';
+import { openConsole } from './surroundings.js';
 import { takeBackups } from './take-backups.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
@@ -71,7 +72,7 @@ const PROBE_MS = 1000;
 
 export async function runBackup(options: BackupRunOptions): Promise<ReplicaReport> {
   const replicaId = `backup-${randomUUID()}`;
-  const disks = await openDisks(options.drives);
+  const disks = await openDisks(options.drives, options.key);
   const console = openConsole(options.serial, options.quiet, false, options.parent);
   const snapshots = new SnapshotRequests();
   // The user's mistakes come before anything that leaves a trace.
@@ -85,7 +86,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     checkConfig: (config) => {
       checkDrives(
         { config },
-        disks.map((disk) => disk.sectors),
+        disks.backends.map((disk) => disk.sectors),
       );
     },
     primaryGone: () => nobodyListens(options),
@@ -112,7 +113,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     clearInterval(progress);
     control.close();
     connection.close();
-    for (const disk of disks) await disk.close();
+    await disks.close();
     await console.close();
     backup.machine?.dispose();
   }
@@ -141,18 +142,19 @@ async function follow(options: BackupRunOptions, backup: BackupSession): Promise
 async function goLive(
   options: BackupRunOptions,
   parts: ReplicaParts,
-  disks: readonly DiskBackend[],
+  disks: OpenDisks,
   console: ConsoleSink,
   snapshots: SnapshotRequests,
 ): Promise<ReplicaReport> {
   const backup = parts.backup as BackupSession;
   const machine = backup.machine as Machine;
+  await disks.attach({ pair: options.name, replicaId: parts.replicaId, epoch: backup.epoch });
   const { offset, bytes } = backup.replica!.takeConsole();
   const ports: (PluggedPort | null)[] = [];
   const session = new LiveSession({
     machine,
     clock: new ClockPolicy(machine.config.clock),
-    disks,
+    disks: disks.backends,
     console,
     ports,
     arbiter: options.arbiter,
@@ -189,7 +191,7 @@ async function goLive(
   try {
     const run = session.start();
     listener = await Promise.race([openChannel(options, session), run.then(() => null)]);
-    await run;
+    await Promise.race([run, disks.lost]);
     finalSnapshot(options, machine);
     await options.arbiter.release(session.epoch, parts.replicaId);
     return mergeReports(liveReport(session, 'backup', takeover), backupReport(backup, null));

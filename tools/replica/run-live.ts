@@ -18,12 +18,13 @@ import { logHeader } from './handshake.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
 import type { MachinePlan } from './machine-options.js';
+import { openDisks } from './open-disks.js';
 import { plugIn, type PluggedPort } from './network-ports.js';
 import type { ParentLink } from './parent-link.js';
 import { powerOn } from './power-on.js';
 import { liveReport } from './report.js';
 import type { ReplicaReport } from './result.js';
-import { openConsole, openDisks } from './surroundings.js';
+import { openConsole } from './surroundings.js';
 import { takeBackups } from './take-backups.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
@@ -68,7 +69,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   // The user's mistakes come before anything that leaves a trace.
   if (options.replication !== null) checkAddress('--channel', options.replication.channel, options.key);
   const machine = powerOn(options.plan);
-  const disks = await openDisks(options.plan.drives);
+  const disks = await openDisks(options.plan.drives, options.key);
   const recorder =
     options.record === undefined
       ? null
@@ -82,7 +83,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const session = new LiveSession({
     machine,
     clock: new ClockPolicy(machine.config.clock),
-    disks,
+    disks: disks.backends,
     console,
     ports,
     arbiter: options.replication?.arbiter ?? null,
@@ -107,6 +108,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   let listener: Listener | null = null;
   let ran = false;
   try {
+    if (options.replication !== null) await disks.attach({ pair: options.name, replicaId, epoch });
     const identity = { pair: options.name, replicaId, epoch, key: options.key };
     ports.push(
       ...(await plugIn(options.plan.nics, identity, (input) => {
@@ -119,7 +121,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     ran = true;
     // A machine from a snapshot may wait for its disks.
     session.live.reissueDiskRequests();
-    await session.start();
+    await Promise.race([session.start(), disks.lost]);
     if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
     options.onEnd?.(machine);
     recorder?.close();
@@ -138,7 +140,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     session.close();
     await listener?.close();
     for (const port of ports) port?.close();
-    for (const disk of disks) await disk.close();
+    await disks.close();
     await console.close();
     machine.dispose();
   }

@@ -7,6 +7,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DecodeError } from '../../../emulator/errors.js';
+import type { Claim } from '../../../hypervisor/nbd/claim-option.js';
 import { NbdServerSession, type NbdRequest, type ServerEvent } from '../../../hypervisor/nbd/server-session.js';
 import { goData, option, optionReply, PLAIN_FLAGS, request, simpleReply, u16, u32, u64 } from './nbd-bytes.js';
 
@@ -23,6 +24,7 @@ interface Dialogue {
   /** Bytes sent, in order. */
   readonly sent: Buffer;
   readonly requests: NbdRequest[];
+  readonly claims: Claim[];
   readonly end: 'open' | 'close' | 'start-tls';
 }
 
@@ -31,11 +33,15 @@ function talk(input: Uint8Array, tls: 'none' | 'required' = 'none', chunkBytes =
   const session = new NbdServerSession(EXPORTS, tls);
   const sent: Uint8Array[] = [];
   const requests: NbdRequest[] = [];
+  const claims: Claim[] = [];
   let end: Dialogue['end'] = 'open';
   const drain = (): void => {
     for (let event: ServerEvent | null; (event = session.next()) !== null;) {
       if (event.kind === 'request') requests.push(event.request);
-      else sent.push(event.bytes);
+      else if (event.kind === 'claim') {
+        claims.push(event.claim);
+        sent.push(session.claimed({ verdict: 'granted', newestEpoch: 5, clean: true }));
+      } else sent.push(event.bytes);
       if (event.kind === 'close' || event.kind === 'start-tls') end = event.kind;
     }
   };
@@ -44,7 +50,7 @@ function talk(input: Uint8Array, tls: 'none' | 'required' = 'none', chunkBytes =
     drain();
   }
   drain();
-  return { session, sent: Buffer.concat(sent), requests, end };
+  return { session, sent: Buffer.concat(sent), requests, claims, end };
 }
 
 /** What is sent after the greeting in answer to some options. */
@@ -137,6 +143,36 @@ describe('with a key', () => {
     expect(dialogue.session.next()).toMatchObject({ kind: 'send' });
     expect(dialogue.session.next()).toMatchObject({ kind: 'opened', export: 0 });
     expect(() => talk(Buffer.concat([PLAIN_FLAGS, option(5), option(3)]), 'required')).toThrow(DecodeError);
+  });
+});
+
+describe('a replica’s claim', () => {
+  const claim = Buffer.from('\x01\x03\x02\0\0\0\0\0\0\0\x04\x04demo\x03a-1', 'latin1');
+  const NUMBER = 0x66743836;
+
+  test('is handed out, and its answer goes back', () => {
+    const { claims, sent } = talk(Buffer.concat([PLAIN_FLAGS, option(NUMBER, claim), option(2)]));
+    expect(claims).toEqual([{ operation: 'attach', pair: 'demo', epoch: 4, replicaId: 'a-1', slot: 2 }]);
+    expect(sent.subarray(18)).toEqual(
+      Buffer.concat([
+        optionReply(NUMBER, NUMBER, Buffer.from('\x01\0\x01\0\0\0\0\0\0\0\x05', 'latin1')),
+        optionReply(NUMBER, 1),
+        optionReply(2, 1),
+      ]),
+    );
+  });
+
+  test('is refused with any byte missing or with one more, and the next option is heard', () => {
+    for (let bytes = 0; bytes <= claim.length + 1; bytes++) {
+      if (bytes === claim.length) continue;
+      const damaged = Buffer.concat([claim, Buffer.from('-')]).subarray(0, bytes);
+      const { claims, sent } = talk(Buffer.concat([PLAIN_FLAGS, option(NUMBER, damaged), option(2)]));
+      expect([claims.length, sent.readUInt32BE(18 + 12)]).toEqual([0, ERROR + 3]);
+    }
+  });
+
+  test('is not heard before TLS where there is a key', () => {
+    expect(talk(Buffer.concat([PLAIN_FLAGS, option(NUMBER, claim)]), 'required').claims).toEqual([]);
   });
 });
 

@@ -204,6 +204,7 @@ describe('bad clients', () => {
     const options = {
       files,
       readonly: false,
+      epochs: undefined,
       listen: [listen],
       key: null,
       onReady: () => undefined,

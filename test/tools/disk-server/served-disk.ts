@@ -43,6 +43,7 @@ export function withServedDisk(
       {
         files: [path, join(folder, 'other')],
         readonly: false,
+        epochs: undefined,
         listen: ['tcp://127.0.0.1:0'],
         key: null,
         onReady: ({ listen }) => {

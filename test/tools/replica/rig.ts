@@ -93,11 +93,12 @@ export class Rig {
   async live(options: Partial<LiveSessionOptions> = {}): Promise<LiveRig> {
     const image = join(this.folder, 'guest.bin');
     writeFileSync(image, CHATTERBOX);
-    const plan = planMachine(
+    const plan = await planMachine(
       {
         ...{ image, memory: '4M', append: undefined, module: [], format: 'flat', drive: [], net: [] },
         ...{ clock: 'host', rtc: undefined, until: undefined, fwCfg: [], optionRom: [] },
       },
+      null,
       null,
     );
     const machine = powerOn(plan);

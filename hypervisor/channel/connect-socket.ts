@@ -1,0 +1,63 @@
+/** Connects a socket to an address, TCP or UNIX, and turns it into a TLS one (an edge: sockets and timers). */
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Address } from './address.js';
+import { clientTlsOptions } from './preshared-key.js';
+
+/** @throws the host's error */
+export async function connectSocket(address: Address, timeoutMs: number): Promise<Socket> {
+  const socket = connect(address.kind === 'unix' ? { path: address.path } : address);
+  return withinTime(socket, timeoutMs, async () => {
+    await event(socket, 'connect');
+    if (isSelfConnected(socket)) throw new Error('nobody listens there');
+    socket.setNoDelay(true);
+    return socket;
+  });
+}
+
+/** Speak TLS on a connected socket, with the key. @throws the host's error */
+export async function secureSocket(socket: Socket, key: Uint8Array, timeoutMs: number): Promise<Socket> {
+  const secure = connectTls({ ...clientTlsOptions(key), socket });
+  socket.on('error', (error) => secure.destroy(error));
+  return withinTime(socket, timeoutMs, async () => {
+    await event(secure, 'secureConnect');
+    return secure;
+  });
+}
+
+async function withinTime(socket: Socket, timeoutMs: number, action: () => Promise<Socket>): Promise<Socket> {
+  const deadline = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await action();
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+/** With nobody listening, the host may pick the wanted port as our own and connect the socket to itself. */
+function isSelfConnected(socket: Socket): boolean {
+  return (
+    socket.localPort !== undefined &&
+    socket.localPort === socket.remotePort &&
+    socket.localAddress === socket.remoteAddress
+  );
+}
+
+function event(socket: Socket, name: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const closed = (): void => {
+      reject(new Error('the other end closed the connection'));
+    };
+    // Stays on after a failure: a socket may report more than one error.
+    socket.on('error', reject);
+    socket.once('close', closed);
+    socket.once(name, () => {
+      socket.off('error', reject);
+      socket.off('close', closed);
+      resolve();
+    });
+  });
+}

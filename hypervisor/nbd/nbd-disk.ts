@@ -1,0 +1,286 @@
+/**
+ * Edge: a drive on an NBD server. When the server goes away the guest waits; when it is back, everything is asked again.
+ *
+ *   submit -> RequestOrder -> job -> NbdLink -> server
+ *   link breaks -> connect again (attach) -> unflushed writes -> jobs that wait -> go on
+ *
+ * Invariants: the guest gets the server's answer, or waits: a connection that breaks is never an I/O error; a write that a
+ * flush does not cover yet is kept until one does; after attach() nothing is asked on a connection that the server does not
+ * know as that replica's; a replica that is told that another one is live asks nothing any more.
+ */
+import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
+import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
+import { SECTOR_BYTES, type DiskBackend } from '../backend/backend.js';
+import { assertRequest, RequestOrder } from '../backend/request-order.js';
+import { NbdLink } from './nbd-link.js';
+import { ExportFlag, NbdError } from './protocol.js';
+import { UnflushedWrites } from './unflushed-writes.js';
+import type { NbdUri } from './uri.js';
+
+export interface NbdDiskOptions {
+  readonly uri: NbdUri;
+  /** The address as the user wrote it. */
+  readonly text: string;
+  readonly key: Uint8Array | null;
+  readonly readonly: boolean;
+  /** Number of the drive. */
+  readonly slot: number;
+  /** One line for the person at the terminal. */
+  readonly say: (message: string) => void;
+}
+
+/** Who uses the disk. */
+export interface DiskUser {
+  readonly pair: string;
+  readonly replicaId: string;
+  readonly epoch: number;
+}
+
+interface Job {
+  readonly op: 'read' | 'write' | 'flush';
+  readonly offset: number;
+  readonly bytes: number;
+  readonly data: Uint8Array;
+  readonly mark: number;
+  readonly finish: (error: number, data: Uint8Array) => void;
+}
+
+const EMPTY = new Uint8Array(0);
+const TIMEOUT_MS = 3000;
+const RETRY_MS = 100;
+const PIECE_BYTES_MAX = 1 << 20;
+/** With more than this unflushed, a flush of our own. */
+const UNFLUSHED_BYTES_MAX = 16 << 20;
+
+export class NbdDisk implements DiskBackend {
+  readonly sectors: number;
+  /** Rejects when this replica must not use the disk any more, or the disk became another one. */
+  readonly lost: Promise<never>;
+  readonly #options: NbdDiskOptions;
+  readonly #order = new RequestOrder();
+  readonly #unflushed = new UnflushedWrites();
+  readonly #jobs = new Set<Job>();
+  readonly #canFlush: boolean;
+  #link: NbdLink | null;
+  #user: DiskUser | null = null;
+  #connecting: Promise<void> | null = null;
+  #flushing = false;
+  #closed = false;
+  #over = false;
+  #lose: (error: Error) => void = () => undefined;
+
+  private constructor(link: NbdLink, options: NbdDiskOptions) {
+    this.#options = options;
+    this.#link = link;
+    this.sectors = link.opened.bytes / SECTOR_BYTES;
+    this.#canFlush = (link.opened.flags & ExportFlag.sendFlush) !== 0;
+    this.lost = new Promise((_, reject) => (this.#lose = reject));
+    this.lost.catch(() => undefined);
+    this.#watch(link);
+  }
+
+  /** @throws ReplicaError when the server cannot be reached @throws ConfigError when the export is no disk for a guest */
+  static async open(options: NbdDiskOptions): Promise<NbdDisk> {
+    const { uri, key, text } = options;
+    const link = await NbdLink.connect({ uri, key, export: uri.export, claim: null, timeoutMs: TIMEOUT_MS });
+    const { bytes, flags } = link.opened;
+    const readonly = (flags & ExportFlag.readOnly) !== 0;
+    if (bytes > 0 && bytes % SECTOR_BYTES === 0 && (options.readonly || !readonly)) return new NbdDisk(link, options);
+    link.close();
+    if (readonly) throw new ConfigError('--drive', text, 'the server gives it read-only: readonly=on');
+    throw new ConfigError('--drive', text, `has ${bytes} bytes; must be a multiple of ${SECTOR_BYTES}, not 0`);
+  }
+
+  /**
+   * Use the disk as a live replica: the server performs requests of that replica until another one wins a newer epoch.
+   * Waits for a server that cannot be reached. @throws ReplicaError when another one has won
+   */
+  async attach(user: DiskUser): Promise<void> {
+    this.#user = user;
+    this.#link?.close();
+    this.#link = null;
+    await Promise.race([this.#connected(), this.lost]);
+  }
+
+  submit(request: DiskRequest, done: (completion: DiskCompletion) => void): void {
+    assert(!this.#closed, `a request for ${this.#options.text} comes before it is closed`);
+    assertRequest(request);
+    const { drive, tag } = request;
+    this.#order.run(request, async () => {
+      const { error, data } = await this.#perform(request);
+      if (error !== 0 && !this.#over) {
+        const what = `${this.#options.text}: ${request.op} of ${request.bytes} bytes at sector ${request.sector}`;
+        this.#options.say(`${what} failed (NBD error ${error}): the guest gets an I/O error`);
+      }
+      // Nobody is told anything by a replica that is no longer live.
+      if (!this.#over) done({ drive, tag, status: error === 0 ? 'ok' : 'error', data });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#link === null) this.#giveUp();
+    await this.#order.idle();
+    if (this.#unflushed.bytes > 0) await this.#ask('flush', 0, 0, EMPTY);
+    this.#over = true;
+    this.#link?.close();
+  }
+
+  async #perform(request: DiskRequest): Promise<{ readonly error: number; readonly data: Uint8Array }> {
+    const { op, sector, bytes } = request;
+    const start = sector * SECTOR_BYTES;
+    if (op === 'flush') return this.#ask('flush', 0, 0, EMPTY);
+    if (op === 'write' && this.#options.readonly) return { error: NbdError.perm, data: EMPTY };
+    if (start + bytes > this.sectors * SECTOR_BYTES) return { error: NbdError.invalid, data: EMPTY };
+    const data = op === 'read' ? new Uint8Array(bytes) : EMPTY;
+    for (let at = 0; at < bytes; at += PIECE_BYTES_MAX) {
+      const piece = Math.min(PIECE_BYTES_MAX, bytes - at);
+      const written = op === 'write' ? request.data.subarray(at, at + piece) : EMPTY;
+      const answer = await this.#ask(op, start + at, piece, written);
+      if (answer.error !== 0) return { error: answer.error, data: EMPTY };
+      data.set(answer.data, at);
+    }
+    return { error: 0, data };
+  }
+
+  /** One request to the server, however often it takes. */
+  #ask(
+    op: Job['op'],
+    offset: number,
+    bytes: number,
+    data: Uint8Array,
+  ): Promise<{ readonly error: number; readonly data: Uint8Array }> {
+    if (op === 'flush' && !this.#canFlush) return Promise.resolve({ error: 0, data: EMPTY });
+    if (this.#over) return Promise.resolve({ error: NbdError.shutdown, data: EMPTY });
+    return new Promise((resolve) => {
+      const finish = (error: number, read: Uint8Array): void => {
+        this.#jobs.delete(job);
+        if (error === 0 && op === 'write') this.#written({ offset, data });
+        if (error === 0 && op === 'flush') this.#unflushed.flushed(job.mark);
+        resolve({ error, data: read });
+      };
+      const job: Job = { op, offset, bytes, data, mark: this.#unflushed.mark, finish };
+      this.#jobs.add(job);
+      if (this.#link !== null) this.#send(this.#link, job);
+      else void this.#connected();
+    });
+  }
+
+  #send(link: NbdLink, job: Job): void {
+    link.request(job.op, job.offset, job.bytes, job.data, (error, data) => {
+      // The server is going away, or we are no longer live: connecting again will tell.
+      if (error === NbdError.shutdown) this.#broken(link, 'it is shutting down');
+      else job.finish(error, data);
+    });
+  }
+
+  #written(write: { readonly offset: number; readonly data: Uint8Array }): void {
+    if (!this.#canFlush) return;
+    this.#unflushed.answered(write);
+    if (this.#unflushed.bytes < UNFLUSHED_BYTES_MAX || this.#flushing) return;
+    this.#flushing = true;
+    void this.#ask('flush', 0, 0, EMPTY).then(() => (this.#flushing = false));
+  }
+
+  // --- the connection ---
+
+  #watch(link: NbdLink): void {
+    link.onClosed = (reason) => {
+      this.#broken(link, reason);
+    };
+  }
+
+  #broken(link: NbdLink, reason: string): void {
+    if (link !== this.#link || this.#over) return;
+    link.destroy();
+    this.#link = null;
+    if (this.#closed) {
+      this.#giveUp();
+      return;
+    }
+    if (this.#user === null && this.#jobs.size === 0) return;
+    this.#options.say(`${this.#options.text}: ${reason}; the guest’s requests wait for it`);
+    void this.#connected().then(() => {
+      if (!this.#over) this.#options.say(`${this.#options.text}: connected again`);
+    });
+  }
+
+  /** Resolves when there is a link that carries requests, or never will be. */
+  #connected(): Promise<void> {
+    this.#connecting ??= this.#connect().finally(() => (this.#connecting = null));
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
+    for (let said = false; !this.#over; said = true) {
+      const user = this.#user;
+      try {
+        const link = await this.#connectOnce(user);
+        // Meanwhile somebody else may have attached.
+        if (user !== this.#user) link.close();
+        else if (await this.#resume(link)) return;
+      } catch (error) {
+        if (!(error instanceof ReplicaError)) throw error;
+        if (!said) this.#options.say(`${this.#options.text}: ${error.message}; trying again`);
+      }
+      if (this.#closed) this.#giveUp();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  async #connectOnce(user: DiskUser | null): Promise<NbdLink> {
+    const { uri, key, slot, text } = this.#options;
+    const claim = user === null ? null : { operation: 'attach' as const, ...user, slot };
+    const link = await NbdLink.connect({ uri, key, export: uri.export, claim, timeoutMs: TIMEOUT_MS });
+    const { claimed, opened } = link;
+    if (opened.bytes !== this.sectors * SECTOR_BYTES) this.#loseIt(`${text} has another size now`);
+    if (claimed === 'unsupported') this.#options.say(`${text}: this server cannot fence: see docs/storage.md`);
+    else if (claimed?.verdict === 'denied') this.#loseIt(`${text}: another replica won epoch ${claimed.newestEpoch}`);
+    else if (claimed?.verdict === 'unreachable') throw new ReplicaError('the server cannot read its epochs');
+    return link;
+  }
+
+  /** Ask again what was not answered. False: the link broke meanwhile. */
+  async #resume(link: NbdLink): Promise<boolean> {
+    if (this.#over) {
+      link.close();
+      return true;
+    }
+    let open = true;
+    const broken = (): boolean => !open;
+    let wake: () => void = () => undefined;
+    link.onClosed = () => {
+      open = false;
+      wake();
+    };
+    for (const { offset, data } of this.#unflushed.writes) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (broken()) resolve();
+        link.request('write', offset, data.length, data, (error) => {
+          if (error !== 0) this.#loseIt(`${this.#options.text}: a write cannot be repeated (NBD error ${error})`);
+          resolve();
+        });
+      });
+      if (broken()) return false;
+    }
+    if (broken()) return false;
+    this.#link = link;
+    this.#watch(link);
+    for (const job of this.#jobs) this.#send(link, job);
+    return true;
+  }
+
+  #loseIt(message: string): void {
+    this.#over = true;
+    this.#lose(new ReplicaError(`${message}; this replica powers off`));
+    this.#giveUp();
+  }
+
+  /** Nothing that waits will be answered. */
+  #giveUp(): void {
+    this.#over = true;
+    for (const job of [...this.#jobs]) job.finish(NbdError.shutdown, EMPTY);
+  }
+}

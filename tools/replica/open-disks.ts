@@ -1,0 +1,73 @@
+/** Opens the drives of a replica: raw files of this host, or exports of an NBD server. */
+import { ConfigError } from '../../emulator/errors.js';
+import { SECTOR_BYTES, type DiskBackend } from '../../hypervisor/backend/backend.js';
+import { DiskFile } from '../../hypervisor/backend/disk-file.js';
+import { NbdDisk, type DiskUser } from '../../hypervisor/nbd/nbd-disk.js';
+import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
+import type { DriveOptions } from './drive-options.js';
+import { fileSize } from './option-files.js';
+
+export interface OpenDisks {
+  readonly backends: readonly DiskBackend[];
+  /** Rejects when this replica must not use one of them any more. */
+  readonly lost: Promise<never>;
+  /** Use them as a live replica. Waits for servers. @throws ReplicaError when another replica is live */
+  attach(user: DiskUser): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Open every drive. @throws ConfigError, ReplicaError when a server cannot be reached */
+export async function openDisks(drives: readonly DriveOptions[], key: Uint8Array | null): Promise<OpenDisks> {
+  const backends: (DiskFile | NbdDisk)[] = [];
+  for (const [slot, drive] of drives.entries()) backends.push(await openDisk(drive, slot, key));
+  const served = backends.filter((disk) => disk instanceof NbdDisk);
+  const lost = Promise.race([new Promise<never>(() => undefined), ...served.map((disk) => disk.lost)]);
+  lost.catch(() => undefined);
+  return {
+    backends,
+    lost,
+    attach: async (user) => {
+      for (const disk of served) await disk.attach(user);
+    },
+    close: async () => {
+      for (const disk of backends) await disk.close();
+    },
+  };
+}
+
+/** Size of a drive in sectors. @throws ConfigError, ReplicaError when its server cannot be reached */
+export async function driveSectors(drive: DriveOptions, key: Uint8Array | null): Promise<number> {
+  const { path } = drive;
+  if (isNbdUri(path)) return servedSectors(drive, key);
+  const bytes = fileSize('--drive', path);
+  if (bytes === 0 || bytes % SECTOR_BYTES !== 0) {
+    throw new ConfigError(
+      '--drive',
+      path,
+      `must be a whole number of 512-byte sectors, not ${bytes} bytes (truncate -s %512 FILE makes it so)`,
+    );
+  }
+  return bytes / SECTOR_BYTES;
+}
+
+async function servedSectors(drive: DriveOptions, key: Uint8Array | null): Promise<number> {
+  const disk = await openServed(drive, 0, key);
+  await disk.close();
+  return disk.sectors;
+}
+
+function openDisk(drive: DriveOptions, slot: number, key: Uint8Array | null): Promise<DiskFile | NbdDisk> {
+  if (isNbdUri(drive.path)) return openServed(drive, slot, key);
+  const onError = (error: Error): void => {
+    say(`${error.message}: the guest gets an I/O error`);
+  };
+  return DiskFile.open(drive.path, { readonly: drive.readonly, onError });
+}
+
+function openServed({ path, readonly }: DriveOptions, slot: number, key: Uint8Array | null): Promise<NbdDisk> {
+  return NbdDisk.open({ uri: parseNbdUri('--drive', path), text: path, key, readonly, slot, say });
+}
+
+function say(message: string): void {
+  process.stderr.write(`ft86: ${message}\n`);
+}
