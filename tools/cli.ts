@@ -8,7 +8,14 @@ import { ConfigError, DecodeError, DivergenceError, ReplicaError } from '../emul
 import { backupCommand } from './commands/backup.js';
 import { bandwidthCommand } from './commands/bandwidth.js';
 import { bootCommand } from './commands/boot.js';
-import { snapshotCommand, statusCommand, stopCommand } from './commands/control.js';
+import {
+  snapshotCommand,
+  statusCommand,
+  stopCommand,
+  configureCommand,
+  pauseCommand,
+  resumeCommand,
+} from './commands/control.js';
 import { demoCommand } from './commands/demo.js';
 import { diffCommand } from './commands/diff.js';
 import { diskServerCommand } from './commands/disk-server.js';
@@ -71,6 +78,9 @@ const parser = yargs(hideBin(process.argv))
   .command(logCommand)
   .command(statusCommand)
   .command(snapshotCommand)
+  .command(pauseCommand)
+  .command(resumeCommand)
+  .command(configureCommand)
   .command(stopCommand)
   .command(imagesCommand)
   .command(keygenCommand)

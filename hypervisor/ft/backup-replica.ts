@@ -15,6 +15,7 @@ import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
 import { decodeFrame, type DecodedFrame } from '../log/frame.js';
 import type { Machine } from '../machine/machine.js';
 import { diskRequestCrc } from './output-crc.js';
+import { Settings } from './settings.js';
 
 /** starved: every entry held is done; running: more to do; ended: the log's stop entry was reached. */
 export type BackupStepResult = 'starved' | 'running' | 'ended';
@@ -48,6 +49,7 @@ const CONSOLE_KEPT_MAX = 16 * 1024 * 1024;
 
 export class BackupReplica {
   readonly machine: Machine;
+  readonly settings = new Settings();
   readonly #options: BackupOptions;
   #queue: Received[] = [];
   #head = 0;
@@ -182,6 +184,7 @@ export class BackupReplica {
         return;
       case 'control':
         if (entry.control.op === 'stop') this.#end = entry.control;
+        if (entry.control.op === 'configure') this.settings.set(entry.control);
         if (entry.control.op === 'snapshot') this.#options.onSnapshot?.(entry.control.name);
         return;
       case 'mark':

@@ -17,6 +17,7 @@ import type { ClockPolicy } from './clock-policy.js';
 import { DiskQueue } from './disk-queue.js';
 import type { OutputGate } from './output-gate.js';
 import { Recorder, type LiveHost } from './recorder.js';
+import { Settings } from './settings.js';
 import { SliceSize } from './slice-size.js';
 
 /** Something that reaches the guest from outside. */
@@ -50,6 +51,8 @@ export interface LiveOptions {
   readonly onSnapshot: (name: string) => void;
   /** Position of the next console byte in the guest's console stream. */
   readonly consoleOffset: number;
+  /** As the log had them when this replica went live. */
+  readonly settings?: Settings;
 }
 
 export interface RunEnd {
@@ -70,6 +73,7 @@ export class LiveReplica {
   readonly machine: Machine;
   readonly recorder: Recorder;
   readonly #options: LiveOptions;
+  readonly settings: Settings;
   readonly #disks: DiskQueue;
   readonly #slice = new SliceSize();
   #inbox: Input[] = [];
@@ -82,6 +86,7 @@ export class LiveReplica {
   constructor(options: LiveOptions) {
     this.#options = options;
     this.machine = options.machine;
+    this.settings = options.settings ?? new Settings();
     this.recorder = new Recorder(options.host, options.writer, options.gate, options.consoleOffset);
     this.#disks = new DiskQueue(options.machine.config.clock);
     this.machine.setSink((output, at) => {
@@ -97,9 +102,11 @@ export class LiveReplica {
     return this.recorder.gate;
   }
 
-  /** A backup or a recording listens from here on; the first thing it gets is a digest of where it starts. */
+  /** A backup or a recording listens from here on; the first things it gets are settings and a digest. */
   startLogging(): void {
     this.recorder.setLogging(true);
+    const at = this.machine.icount;
+    for (const control of this.settings.controls()) this.recorder.append({ kind: 'control', at, control });
     this.#lastDigestNs = -Infinity;
   }
 
@@ -153,18 +160,21 @@ export class LiveReplica {
   }
 
   #applyInbox(): void {
-    if (this.#inbox.length > 0) this.#catchUpIdle();
+    if (this.#inbox.length > 0 && !this.settings.paused) this.#catchUpIdle();
     const inputs = this.#inbox;
     this.#inbox = [];
     for (const input of inputs) {
       if (this.#end !== null) return;
-      this.#applyInput(input);
+      if (!this.settings.paused || input.kind === 'control') this.#applyInput(input);
+      // A machine that stands still takes no packets; all else waits for it.
+      else if (input.kind !== 'packet') this.#inbox.push(input);
     }
-    this.#applyDueDisk();
+    if (!this.settings.paused) this.#applyDueDisk();
   }
 
   #advance(): LiveStep {
     if (this.#end !== null) return STOPPED;
+    if (this.settings.paused) return WAIT_FOR_INPUT;
     // The order of events at this icount must not depend on when the host finished.
     if (this.#disks.hostIsLate(this.machine.nowNs())) return WAIT_FOR_INPUT;
     return this.#afterSlice(this.#runSlice());
@@ -194,6 +204,14 @@ export class LiveReplica {
     }
     this.recorder.append({ kind: 'control', at: this.machine.icount, control });
     if (control.op === 'snapshot') this.#options.onSnapshot(control.name);
+    if (control.op === 'configure') this.#configure(control);
+  }
+
+  #configure(control: Extract<Control, { op: 'configure' }>): void {
+    const { paused } = this.settings;
+    this.settings.set(control);
+    // Guest time goes on where it stood.
+    if (paused && !this.settings.paused) this.#options.clock.start(this.#nowNs, this.machine.nowNs());
   }
 
   #applyDisk(completion: DiskCompletion): void {
@@ -296,7 +314,7 @@ export class LiveReplica {
     if (this.#end !== null) return;
     const { recorder } = this;
     const at = this.machine.icount;
-    if (this.#nowNs - this.#lastDigestNs >= this.#options.digestNs) {
+    if (this.#nowNs - this.#lastDigestNs >= (this.settings.digestNs ?? this.#options.digestNs)) {
       this.#lastDigestNs = this.#nowNs;
       if (recorder.logging) recorder.append({ kind: 'digest', at, digest: this.machine.digest() });
     }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
+import { parseSetting } from '../../hypervisor/ft/settings.js';
 import { askControl, CONTROL_SOCKET, type ControlReply } from '../replica/control-server.js';
 import { runsDirectory } from '../replica/run-directory.js';
 import { renderDisplay, type Display } from '../replica/display.js';
@@ -92,6 +93,46 @@ export const snapshotCommand: CommandModule<object, ControlArguments> = {
     if (args.json) printJson(reply);
     else say(`ft86: wrote ${path}`);
   },
+};
+
+interface ConfigureArguments extends ControlArguments {
+  readonly setting: string;
+}
+
+async function configure(args: ControlArguments, setting: string): Promise<void> {
+  const reply = await askControl(await liveSocket(args.replica), { command: 'configure', setting });
+  if (args.json) printJson(reply);
+  else say(`ft86: ${setting}`);
+}
+
+export const configureCommand: CommandModule<object, ConfigureArguments> = {
+  command: 'configure <replica> <setting>',
+  describe: 'change a setting of a running guest: an entry of its log, so both replicas know',
+  builder: (argv) =>
+    target(argv)
+      .positional('setting', { type: 'string', demandOption: true, describe: 'paused=on|off, digest-ms=N|default' })
+      .example(
+        '$0 configure demo digest-ms=50',
+        'compare the replicas more often',
+      ) as unknown as Argv<ConfigureArguments>,
+  handler: (args) => {
+    parseSetting(args.setting);
+    return configure(args, args.setting);
+  },
+};
+
+export const pauseCommand: CommandModule<object, ControlArguments> = {
+  command: 'pause <replica>',
+  describe: 'let a guest stand still, whichever replica is live',
+  builder: (argv) => target(argv).example('$0 pause demo', 'then: resume demo') as unknown as Argv<ControlArguments>,
+  handler: (args) => configure(args, 'paused=on'),
+};
+
+export const resumeCommand: CommandModule<object, ControlArguments> = {
+  command: 'resume <replica>',
+  describe: 'let a paused guest go on',
+  builder: (argv) => target(argv).example('$0 resume demo', 'after: pause demo') as unknown as Argv<ControlArguments>,
+  handler: (args) => configure(args, 'paused=off'),
 };
 
 export const stopCommand: CommandModule<object, ControlArguments> = {

@@ -1,5 +1,6 @@
 /** Answers a replica's control socket: what it does, its snapshot, its log's bandwidth, an orderly stop. */
 import { ReplicaError } from '../../emulator/errors.js';
+import { parseSetting } from '../../hypervisor/ft/settings.js';
 import type { LogAccount } from '../../hypervisor/log/account.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { BackupSession } from './backup-session.js';
@@ -55,6 +56,9 @@ export function controlHandler(parts: ReplicaParts, snapshots: SnapshotRequests)
       case 'stop':
         requireLive(parts).input({ kind: 'control', control: { op: 'stop', reason: 'stopped', exitCode: 0 } });
         return {};
+      case 'configure':
+        requireLive(parts).input({ kind: 'control', control: parseSetting(request.setting ?? '') });
+        return {};
       case 'snapshot':
         return snapshot(parts, snapshots, request.path);
     }
@@ -101,6 +105,7 @@ function status(parts: ReplicaParts): ControlReply {
     guestNs: machine?.nowNs() ?? 0,
     mips: live?.mips ?? mipsOf(backup),
     lagMs: live === null ? (backup?.lag.ms ?? null) : live.lagMs,
+    paused: (live?.live.settings ?? backup?.replica?.settings)?.paused ?? false,
     heldOutputs: live?.live.gate.held ?? 0,
     comparedIcount: backup?.replica?.comparedIcount ?? null,
     log: account(parts).totals(machine?.icount ?? 0),

@@ -9,7 +9,9 @@ import { ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { bindUnixSocket } from '../../hypervisor/channel/unix-socket.js';
 
 const requestSchema = z.strictObject({
-  command: z.enum(['status', 'snapshot', 'stop', 'bandwidth']),
+  command: z.enum(['status', 'snapshot', 'stop', 'bandwidth', 'configure']),
+  /** NAME=VALUE, for configure. */
+  setting: z.string().max(4096).optional(),
   path: z.string().max(4096).optional(),
 });
 export type ControlRequest = z.infer<typeof requestSchema>;

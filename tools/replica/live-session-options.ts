@@ -2,6 +2,7 @@
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
+import type { Settings } from '../../hypervisor/ft/settings.js';
 import type { LogAccount } from '../../hypervisor/log/account.js';
 import type { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
@@ -28,6 +29,8 @@ export interface LiveSessionOptions {
   readonly breakAt?: { readonly icount: number; readonly reached: () => void };
   /** Counts of the log from before this replica was live. */
   readonly account?: LogAccount;
+  /** As the log had them when this replica went live. */
+  readonly settings?: Settings;
   readonly consoleOffset: number;
   readonly firstSeq: number;
   readonly onSnapshot: (name: string) => void;

@@ -92,6 +92,7 @@ export class LiveSession {
       },
       onSnapshot: options.onSnapshot,
       consoleOffset: options.consoleOffset,
+      ...(options.settings === undefined ? {} : { settings: options.settings }),
       ...(options.breakAt === undefined ? {} : { breakAt: options.breakAt }),
     });
     this.live.recorder.setLogging(options.recorder !== null);

@@ -167,6 +167,7 @@ async function goLive(
     digestMs: options.digestMs,
     recorder: null,
     account: backup.account,
+    settings: backup.replica!.settings,
     consoleOffset: offset + bytes.length,
     firstSeq: backup.replica!.receivedSeq + 1,
     onSnapshot: (name) => {

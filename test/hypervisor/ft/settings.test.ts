@@ -1,0 +1,40 @@
+/** Goal: a setting is what its newest entry says, unknown ones are passed on, and nothing that is not one is accepted.
+ *  Method: entries in order; every form that the command line takes, and near misses. */
+import { describe, expect, test } from '@jest/globals';
+import { ConfigError } from '../../../emulator/errors.js';
+import { parseSetting, Settings } from '../../../hypervisor/ft/settings.js';
+
+describe('settings', () => {
+  test('are as a replica was started before any entry, then what the newest says', () => {
+    const settings = new Settings();
+    expect([settings.paused, settings.digestNs, settings.controls()]).toEqual([false, null, []]);
+    for (const text of ['paused=on', 'digest-ms=50', 'paused=off', 'digest-ms=20']) settings.set(parseSetting(text));
+    expect([settings.paused, settings.digestNs]).toEqual([false, 20e6]);
+    settings.set(parseSetting('digest-ms=default'));
+    expect(settings.digestNs).toBeNull();
+  });
+
+  test('can be said again to a backup that joins later, with those that mean nothing here', () => {
+    const settings = new Settings();
+    settings.set({ op: 'configure', setting: 'of-a-newer-version', value: '7' });
+    settings.set(parseSetting('paused=on'));
+    const copy = new Settings();
+    for (const control of settings.controls()) copy.set(control);
+    expect(copy.paused).toBe(true);
+    expect(copy.controls()).toEqual(settings.controls());
+  });
+});
+
+test.each([
+  '',
+  'paused',
+  'paused=',
+  'paused=1',
+  'digest-ms=9',
+  'digest-ms=3600001',
+  'digest-ms=1e3',
+  'lag-ms=5',
+  '=on',
+])('refuses %j', (text) => {
+  expect(() => parseSetting(text)).toThrow(ConfigError);
+});
