@@ -36,6 +36,10 @@ N ?= 100000
 fidelity: build ## the processor against QEMU's: SEED=1 N=1000000 (after make extras)
 	@node build/js/tools/fidelity/fidelity.js --seed $(SEED) --count $(N) $(ARGS)
 
+MINUTES ?= 30
+soak: build ## replicas die again and again under load: MINUTES=30 SEED=1
+	@node build/js/tools/soak/soak.js --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
 lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/tsc --noEmit -p .
 	@node_modules/.bin/eslint --cache --cache-location build/.eslintcache --max-warnings 0 .
@@ -69,4 +73,4 @@ build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
 	@node_modules/.bin/tsc -p tsconfig.build.json
 	@touch $@
 
-.PHONY: help run test build native images guests bench fidelity lint extras clean check-tools
+.PHONY: help run test build native images guests bench fidelity soak lint extras clean check-tools
