@@ -155,7 +155,7 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
         const { result, console } = await run([
           command,
           MEMTEST,
-          ...['--memory', '8M', ...append, '--until', '4000000000', ...options],
+          ...['--memory', '8M', ...append, '--until', '2500000000', ...options],
         ]);
         expect(result).toMatchObject({ stop: 'until' });
         expect(result.identical ?? true).toBe(true);
