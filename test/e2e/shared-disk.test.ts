@@ -2,7 +2,7 @@
  * Goal: with the disk behind a server of its own, a replica that stands still while the other goes live and then wakes up
  * writes nothing and powers off; the death of a replica, and of the disk server, costs no acknowledged operation.
  * Method: real processes: SIGSTOP and SIGCONT of a primary under load, kill -9 of a primary, kill -9 of the disk server and its
- * restart under a guest that verifies what it wrote.
+ * restarts under a guest that verifies what it wrote, and under one whose clients check what it acknowledged.
  */
 import { expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -105,6 +105,42 @@ test('a disk server that dies under a pair is waited for, and decides who is liv
       expect(pair.output()).toMatch(/disk: ok, 2048 sectors written and read back 2 times/);
       expect(pair.output()).toMatch(/"identical": true/);
       expect(server.output()).toMatch(/attach 1: granted/);
+    } finally {
+      server.child.kill('SIGTERM');
+      await server.ended;
+    }
+  });
+}, 60_000);
+
+test('a disk server that dies again and again, and a primary that dies meanwhile, cost no acknowledged operation', async () => {
+  await withScratch(async (folder) => {
+    const [disk, socket] = [join(folder, 'disk'), join(folder, 'sock')];
+    writeFileSync(disk, '');
+    truncateSync(disk, 1 << 20);
+    const serve = async (): Promise<ReturnType<typeof start>> => {
+      const server = start(['disk-server', disk, '--listen', `unix:${socket}`]);
+      await server.said(/listens at/);
+      return server;
+    };
+    let server = await serve();
+    try {
+      const drive = ['--drive', `nbd+unix:///disk?socket=${socket}`];
+      const pair = start(['pair', 'kv', ...drive, '--load', 'kv:ops=2000,clients=4', '--json']);
+      const pid = Number((await pair.said(/primary is process (\d+)/))[1]);
+      await pair.said(/kv: 10.86.0.2 ready/);
+      const KILLS = 4;
+      for (let kill = 1; kill <= KILLS && pair.child.exitCode === null; kill++) {
+        await sleep(150 + 90 * kill);
+        server.child.kill('SIGKILL');
+        await server.ended;
+        if (kill === KILLS / 2) process.kill(pid, 'SIGKILL');
+        server = await serve();
+      }
+      expect(await pair.ended).toBe(0);
+      const result = JSON.parse(/^\{[^]*^\}$/m.exec(pair.output())![0]) as PairResult;
+      expect(result.client).toMatchObject({ acked: result.client!.operations, lost: 0, duplicated: 0 });
+      expect(result.takeover).not.toBeNull();
+      expect(result.identical).not.toBe(false);
     } finally {
       server.child.kill('SIGTERM');
       await server.ended;
