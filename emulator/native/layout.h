@@ -61,6 +61,11 @@ enum {
     ENV_OFF_OLD_EXCEPTION = 5496,  /* contributory exception in progress (double-fault rule), -1 none */
     ENV_OFF_FEATURES = 5632,       /* u64[]: what the translator believes the processor to have, see FEATURES_... */
     FPREG_STRIDE = 16,
+    ENV_OFF_FPU_OPCODE = 752,      /* u16 each: of the last x87 instruction that was not a control instruction */
+    ENV_OFF_FPU_CS = 754,
+    ENV_OFF_FPU_DS = 756,
+    ENV_OFF_FPU_IP = 760,          /* u64 each */
+    ENV_OFF_FPU_DP = 768,
     /* float_status */
     STATUS_OFF_ROUNDING = 1,       /* 0 nearest, 1 down, 2 up, 3 towards zero */
     STATUS_OFF_FLAGS = 2,          /* 1 invalid, 4 division by zero, 8 overflow, 16 underflow, 32 inexact */

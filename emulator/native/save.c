@@ -2,7 +2,7 @@
  *
  *   offset bytes  field (little-endian)
  *   0      8      magic "ft86cpu" NUL
- *   8      4      version 1
+ *   8      4      version 2
  *   12     4      bytes of the whole blob
  *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on)
  *   24     32     count, clock base count, clock base ns, clock rate (u64 each)
@@ -16,15 +16,18 @@
  *   432    128    XMM0-XMM7
  *   560    40     MSRs 174h 175h 176h 1A0h 277h (u64 each)
  *   600    8      number of TLB entries, padding
- *   608    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
+ *   608    16     FPU opcode, instruction's CS, operand's DS (u16 each), padding, instruction, operand (u32 each)
+ *   624    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
  *
+ * Version 1 has no FPU pointers: its entries begin at 608.
  * Restoring checks every length and count; no field is used as an index, a pointer or a mode the engine
  * does not run in. A blob that lies makes a strange guest, not a broken host. */
 #include <string.h>
 #include "core_internal.h"
 
-#define FIXED_BYTES 608u
-#define VERSION 1u
+#define FIXED_BYTES 624u
+#define VERSION 2u
+#define POINTERS_BYTES 16u
 #define FLAG_HALTED 1u
 #define FLAG_SHADOW 2u
 #define FLAG_A20 4u
@@ -50,9 +53,13 @@ struct fixed_part {
     uint8_t fpu[8][16], xmm[8][16];
     uint64_t msr[5];
     uint32_t entries, pad2;
+    uint16_t fpu_opcode, fpu_cs, fpu_ds, pad3;
+    uint32_t fpu_instruction, fpu_operand;
 };
 _Static_assert(sizeof(struct fixed_part) == FIXED_BYTES, "the layout in the header comment");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are written as they lie in memory");
+
+static size_t fixed_bytes(uint32_t version) { return version == 1 ? FIXED_BYTES - POINTERS_BYTES : FIXED_BYTES; }
 
 size_t core_state_bytes(core *c) { return FIXED_BYTES + 8 * (size_t)arch_count(&c->arch); }
 
@@ -66,6 +73,11 @@ static void save_fpu(core *c, struct fixed_part *s)
         if ((v >> i & 3) == 3)
             s->fpu_tags |= 3u << i;
     uc_reg_read(c->uc, UC_X86_REG_MXCSR, &v), s->mxcsr = (uint32_t)v;
+    s->fpu_opcode = FIELD(c->env, ENV_OFF_FPU_OPCODE, uint16_t);
+    s->fpu_cs = FIELD(c->env, ENV_OFF_FPU_CS, uint16_t);
+    s->fpu_ds = FIELD(c->env, ENV_OFF_FPU_DS, uint16_t);
+    s->fpu_instruction = env_u32(c, ENV_OFF_FPU_IP);
+    s->fpu_operand = env_u32(c, ENV_OFF_FPU_DP);
     for (int i = 0; i < 8; i++) {
         uc_reg_read(c->uc, UC_X86_REG_FP0 + i, s->fpu[i]);
         uc_reg_read(c->uc, UC_X86_REG_XMM0 + i, s->xmm[i]);
@@ -112,11 +124,12 @@ void core_save(core *c, uint8_t *blob)
 /* Everything that can be wrong with a blob, by name; *at is the byte at which it shows. */
 static const char *check_blob(core *c, const struct fixed_part *s, const uint8_t *blob, size_t bytes, size_t *at)
 {
+    size_t fixed = fixed_bytes(s->version);
     if (memcmp(s->magic, magic, sizeof magic))
         return *at = 0, "bad-magic";
-    if (s->version != VERSION)
+    if (s->version != VERSION && s->version != 1)
         return *at = 8, "bad-version";
-    if (s->bytes != bytes || s->entries > ARCH_SLOTS || bytes != FIXED_BYTES + 8 * (size_t)s->entries)
+    if (s->bytes != bytes || s->entries > ARCH_SLOTS || bytes != fixed + 8 * (size_t)s->entries)
         return *at = 12, "bad-length";
     if (s->pages != c->pages)
         return *at = 16, "other-ram-size";
@@ -131,9 +144,11 @@ static const char *check_blob(core *c, const struct fixed_part *s, const uint8_t
             return *at = 560, "bad-msr";
     if ((s->fpu_control | s->fpu_status | s->fpu_tags) > 0xffff || (s->mxcsr & ~0xffffu) || s->pad || s->pad2)
         return *at = 288, "bad-fpu";
-    uint32_t bad = arch_check((const uint32_t *)(blob + FIXED_BYTES), s->entries);
+    if (s->pad3)
+        return *at = 614, "bad-fpu";
+    uint32_t bad = arch_check((const uint32_t *)(blob + fixed), s->entries);
     if (bad != s->entries)
-        return *at = FIXED_BYTES + 8 * (size_t)bad, "bad-tlb";
+        return *at = fixed + 8 * (size_t)bad, "bad-tlb";
     return NULL;
 }
 
@@ -148,6 +163,11 @@ static void restore_fpu_and_debug(core *c, const struct fixed_part *s)
         uc_reg_write(c->uc, UC_X86_REG_XMM0 + i, s->xmm[i]);
     }
     uc_reg_write(c->uc, UC_X86_REG_FPTAG, &tags);
+    FIELD(c->env, ENV_OFF_FPU_OPCODE, uint16_t) = s->fpu_opcode;
+    FIELD(c->env, ENV_OFF_FPU_CS, uint16_t) = s->fpu_cs;
+    FIELD(c->env, ENV_OFF_FPU_DS, uint16_t) = s->fpu_ds;
+    FIELD(c->env, ENV_OFF_FPU_IP, uint64_t) = s->fpu_instruction;
+    FIELD(c->env, ENV_OFF_FPU_DP, uint64_t) = s->fpu_operand;
     helper_set_dr_x86_64(c->env, 7, 0x400);              /* through the engine's own function: it arms */
     for (int i = 0; i < 6; i++)
         if (kept_drs[i] != 6)
@@ -173,10 +193,14 @@ static void restore_registers(core *c, const struct fixed_part *s)
 
 const char *core_restore(core *c, const uint8_t *blob, size_t bytes, size_t *error_offset)
 {
-    struct fixed_part s;
-    if (bytes < FIXED_BYTES || bytes % 8)
+    struct fixed_part s = { 0 };
+    uint32_t version;
+    if (bytes < fixed_bytes(1) || bytes % 8)
         return *error_offset = bytes, "bad-length";
-    memcpy(&s, blob, sizeof s);
+    memcpy(&version, blob + offsetof(struct fixed_part, version), sizeof version);
+    if (bytes < fixed_bytes(version))
+        return *error_offset = bytes, "bad-length";
+    memcpy(&s, blob, fixed_bytes(version));
     const char *wrong = check_blob(c, &s, blob, bytes, error_offset);
     if (wrong)
         return wrong;
@@ -197,7 +221,7 @@ const char *core_restore(core *c, const uint8_t *blob, size_t bytes, size_t *err
     c->log_used = c->log_position = 0;
     core_update_watch(c);
     core_tlb_flush(c);
-    arch_restore(&c->arch, (const uint32_t *)(blob + FIXED_BYTES), s.entries);
+    arch_restore(&c->arch, (const uint32_t *)(blob + fixed_bytes(version)), s.entries);
     core_new_epoch(c);
     core_current = outer;
     return NULL;

@@ -133,6 +133,8 @@ void core_reset(core *c)
     c->a20_wanted = -1;
     FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = -1;
     reset_fpu_and_debug(c);
+    FIELD(c->env, ENV_OFF_FPU_OPCODE, uint64_t) = 0;     /* and the two selectors */
+    FIELD(c->env, ENV_OFF_FPU_IP, uint64_t) = FIELD(c->env, ENV_OFF_FPU_DP, uint64_t) = 0;
     for (uint32_t number = 0x174; number <= 0x176; number++)
         uc_reg_write(c->uc, UC_X86_REG_MSR, &(uc_x86_msr){ number, 0 });
     uc_reg_write(c->uc, UC_X86_REG_MSR, &(uc_x86_msr){ 0x1a0, 1 });

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { DecodeError } from '../../emulator/errors.js';
 import { Vcpu } from '../../emulator/vcpu.js';
-import { BUSY_LOOP, guestOf, RAM_BYTES, RecordingBus, type Guest } from './guest-code.js';
+import { BUSY_LOOP, guestOf, le32, RAM_BYTES, RecordingBus, type Guest } from './guest-code.js';
 
 const ADDON = fileURLToPath(new URL('../../build/native/ft86.node', import.meta.url));
 const open: Vcpu[] = [];
@@ -126,9 +126,39 @@ describe('damaged states', () => {
       return bad;
     };
     expect(() => vcpu.restoreState(damaged(0, 0))).toThrow('bad-magic');
-    expect(() => vcpu.restoreState(damaged(8, 2))).toThrow('bad-version');
+    expect(() => vcpu.restoreState(damaged(8, 3))).toThrow('bad-version');
     expect(() => vcpu.restoreState(damaged(16, 5))).toThrow('other-ram-size');
     expect(() => vcpu.restoreState(damaged(600, 1))).toThrow('bad-length');
+  });
+});
+
+test('the FPU pointers that FNSTENV stores survive a move', () => {
+  // fninit; fld dword [6000h]; fnstenv [6100h]; hlt
+  const code = [0xdb, 0xe3, 0xd9, 0x05, ...le32(0x6000), 0xd9, 0x35, ...le32(0x6100), 0xf4];
+  const source = track(guestOf(code)).vcpu;
+  source.run(2);
+  const moved = empty().vcpu;
+  moved.restoreState(source.saveState());
+  copyRam(source, moved);
+  for (const vcpu of [source, moved]) expect(vcpu.run(Infinity)).toBe('halted');
+  expect(source.ram.readU32(0x6100 + 12)).not.toBe(0);
+  expect(moved.ram.read(0x6100, 28)).toEqual(source.ram.read(0x6100, 28));
+});
+
+describe('states of version 1', () => {
+  test('load, with FPU pointers of zero', () => {
+    const { vcpu, bus } = busy();
+    vcpu.run(100);
+    const now = Buffer.from(vcpu.saveState());
+    const old = Buffer.concat([now.subarray(0, 608), now.subarray(624)]);
+    old.writeUInt32LE(1, 8);
+    old.writeUInt32LE(old.length, 12);
+    const { vcpu: loaded } = empty();
+    loaded.restoreState(old);
+    copyRam(vcpu, loaded);
+    now.fill(0, 608, 624);
+    expect(Buffer.from(loaded.saveState())).toEqual(now);
+    expect(bus.vcpu).toBe(vcpu);
   });
 });
 

@@ -177,7 +177,7 @@ static struct result finish(struct run *t, enum core_exit why)
     core_save(t->c, blob);
     hash_bytes(blob, bytes, digest);
     memcpy(&r.state, digest, 8);
-    hash_bytes(blob, 608, digest);
+    hash_bytes(blob, 624, digest);
     memcpy(&r.fixed, digest, 8);
     free(blob);
     check_digest(t->c, r.ram);
