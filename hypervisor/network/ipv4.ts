@@ -16,7 +16,7 @@
 import { isIPv4 } from 'node:net';
 import { ConfigError, assert } from '../../emulator/errors.js';
 import { finishChecksum, internetChecksum, sumWords } from './internet-checksum.js';
-import { MTU_BYTES } from './ethernet.js';
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, MTU_BYTES, etherType } from './ethernet.js';
 
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_UDP = 17;
@@ -163,4 +163,11 @@ export function decodeIcmpEcho(bytes: Uint8Array): IcmpEcho | null {
     sequence: view.getUint16(6),
     data: bytes.subarray(ICMP_ECHO_HEADER_BYTES),
   };
+}
+
+/** An IPv4 frame without what Ethernet added to reach its least length; any other frame as it is. */
+export function unpadded(frame: Uint8Array): Uint8Array {
+  if (frame.length < ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES || etherType(frame) !== ETHERTYPE_IPV4) return frame;
+  const total = (frame[ETHERNET_HEADER_BYTES + 2]! << 8) | frame[ETHERNET_HEADER_BYTES + 3]!;
+  return total < IPV4_HEADER_BYTES ? frame : frame.subarray(0, ETHERNET_HEADER_BYTES + total);
 }

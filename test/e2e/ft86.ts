@@ -60,3 +60,41 @@ export function processesWith(text: string): string[] {
 }
 
 export const images = join(root, 'build/images');
+
+export interface RunningFt86 {
+  /** What it has said so far. */
+  stderr(): string;
+  /** Wait for something it does. */
+  until(condition: () => boolean, timeoutMs: number): Promise<void>;
+  /** Ctrl-C, and wait for its end. */
+  stop(): Promise<Run>;
+}
+
+/** Run `ft86 ARGS` beside the test. */
+export function startFt86(args: readonly string[]): RunningFt86 {
+  const child = spawn(process.execPath, [join(root, 'ft86'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = new Promise<Run>((resolve) => {
+    child.on('close', (status, signal) => {
+      resolve({ status, signal, stdout, stderr });
+    });
+  });
+  return {
+    stderr: () => stderr,
+    until: async (condition, timeoutMs) => {
+      const end = performance.now() + timeoutMs;
+      while (!condition()) {
+        if (child.exitCode !== null) throw new Error(`ft86 ${args.join(' ')} ended:\n${stderr}`);
+        if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms; it said:\n${stderr}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    stop: () => {
+      child.kill('SIGINT');
+      return ended;
+    },
+  };
+}

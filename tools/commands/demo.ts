@@ -91,6 +91,8 @@ async function perform(act: Act, runDirectory: string, name: string, interrupted
     corruptAt: undefined,
     throttle: undefined,
     load: parseLoad(act.load),
+    uplinks: [],
+    pcap: null,
     console: openConsoleStream(process.stdout, (error) => {
       throw error;
     }),

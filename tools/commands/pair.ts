@@ -1,6 +1,7 @@
 /** `ft86 pair IMAGE`: the main job. */
 import type { Argv, CommandModule } from 'yargs';
 import { parseShare } from './backup.js';
+import { ConfigError } from '../../emulator/errors.js';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKills } from '../pair/kill.js';
@@ -37,6 +38,8 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly corruptAt: string | undefined;
   readonly throttle: string | undefined;
   readonly load: string | undefined;
+  readonly uplink: readonly string[];
+  readonly pcap: string | undefined;
   readonly serial: string;
   readonly diskServer: boolean;
   readonly record: string | undefined;
@@ -56,6 +59,13 @@ const options = (argv: Argv) =>
     .option('corrupt-at', { type: 'string', hidden: true })
     .option('throttle', { type: 'string', describe: 'the backups execute at this share of full speed (to see lag)' })
     .option('load', { type: 'string', describe: 'clients: kv:ops=N,clients=C, echo:…, counter:… or none' })
+    .option('uplink', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'of its switch, as `ft86 switch` has it, e.g. passt:tcp=8080:80',
+    })
+    .option('pcap', { type: 'string', describe: 'write all frames of its switch to this file' })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('disk-server', {
       type: 'boolean',
@@ -66,6 +76,7 @@ const options = (argv: Argv) =>
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
     .example('$0 pair kv --kill primary@ms:1000 --kill primary@ms:2000 --replace', 'lose two primaries, go on')
+    .example('$0 pair linux --uplink passt:tcp=8080:80 --replace', 'a web server in it is at http://127.0.0.1:8080/')
     .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt')
     .example(
       '$0 pair kv --replication checkpoint',
@@ -106,7 +117,9 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         replace: args.replace,
         corruptAt: args.corruptAt,
         throttle: args.throttle === undefined ? undefined : String(parseShare('--throttle', args.throttle)),
-        load: loadOf(args.load, plan),
+        load: loadOf(args, plan),
+        uplinks: args.uplink,
+        pcap: args.pcap ?? null,
         console: openConsole(args.serial, args.json, true, null),
         typing,
         onEvent: (event) => {
@@ -163,8 +176,15 @@ function machineArguments(args: PairArguments, plan: MachinePlan): string[] {
   ];
 }
 
-function loadOf(text: string | undefined, plan: MachinePlan): LoadSpec | null {
-  const wanted = text ?? plan.shipped?.load ?? 'none';
+/** The clients need the virtual host that a pair has by itself; whoever gives other uplinks brings clients of their own. */
+function loadOf({ load, uplink, pcap }: PairArguments, plan: MachinePlan): LoadSpec | null {
+  if (plan.nics.length === 0 && (uplink.length > 0 || pcap !== undefined)) {
+    throw new ConfigError(uplink.length > 0 ? '--uplink' : '--pcap', '', 'needs a guest with a NIC (--net)');
+  }
+  if (uplink.length > 0 && load !== undefined && load !== 'none') {
+    throw new ConfigError('--load', load, 'does not go with --uplink');
+  }
+  const wanted = uplink.length > 0 ? 'none' : (load ?? plan.shipped?.load ?? 'none');
   return wanted === 'none' ? null : parseLoad(wanted);
 }
 

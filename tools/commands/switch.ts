@@ -26,7 +26,7 @@ const options = (argv: Argv) =>
       array: true,
       default: [],
       describe:
-        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded',
+        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded; passt[:tcp=HOSTPORT:GUESTPORT][,udp=HOSTPORT:GUESTPORT]: this machine’s network through passt',
     })
     .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
     .option('pcap', { type: 'string', describe: 'write all frames to this file, for Wireshark, tshark or tcpdump' })
@@ -34,6 +34,7 @@ const options = (argv: Argv) =>
       '$0 switch --uplink host:udp=7000:10.86.0.2:7',
       'datagrams to 127.0.0.1:7000 reach the guest’s echo server',
     )
+    .example('$0 switch --uplink passt:tcp=8080:80', 'http://127.0.0.1:8080/ is the guest’s web server')
     .example(
       '$0 switch --uplink host:tftp=boot,bootfile=start.ipxe',
       'guests boot from files of the folder boot',
@@ -55,7 +56,9 @@ export const switchCommand: CommandModule<object, SwitchArguments> = {
           if (process.send !== undefined) return;
           for (const address of ready.listen) say(`ft86: the switch listens at ${address}`);
           for (const forward of ready.forwards) {
-            say(`ft86: udp ${forward.host}:${forward.port} goes to ${forward.guestIp}:${forward.guestPort}`);
+            say(
+              `ft86: ${forward.protocol} ${forward.host}:${forward.port} goes to ${forward.guestIp}:${forward.guestPort}`,
+            );
           }
         },
         log: process.send === undefined ? say : () => undefined,

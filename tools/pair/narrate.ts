@@ -76,7 +76,9 @@ export function describePairEvent(event: PairEvent): string | null {
   switch (event.kind) {
     case 'started':
       return `${colors.cyan('──')} the guest runs: primary is process ${event.primaryPid}, backup is process ${event.backupPid}${
-        event.forward === null ? '' : `; the client talks to it through udp ${event.forward}`
+        event.forwards.length === 0
+          ? ''
+          : `; the client talks to it through ${event.forwards.map(({ protocol, host, port }) => `${protocol} ${host}:${port}`).join(', ')}`
       }`;
     case 'replica':
       if (isProgress(event.event)) return null;

@@ -2,6 +2,7 @@
 import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import type { LoadSpec } from '../load/load-spec.js';
 import type { MachinePlan } from '../replica/machine-options.js';
+import type { BoundForward } from '../switch/uplink.js';
 import type { Kill } from './kill.js';
 import type { PairTyping } from './pair-typing.js';
 
@@ -29,6 +30,10 @@ export interface PairOptions {
   /** The backups' --throttle. */
   readonly throttle: string | undefined;
   readonly load: LoadSpec | null;
+  /** Uplinks of the switch; none: a virtual host. */
+  readonly uplinks: readonly string[];
+  /** A capture of the switch's frames, or null. */
+  readonly pcap: string | null;
   readonly console: ConsoleSink;
   /** Who types on the guest's console. */
   readonly typing?: PairTyping | null;
@@ -43,7 +48,7 @@ export type PairEvent =
       readonly kind: 'started';
       readonly primaryPid: number;
       readonly backupPid: number;
-      readonly forward: string | null;
+      readonly forwards: readonly BoundForward[];
     }
   | {
       readonly kind: 'replica';

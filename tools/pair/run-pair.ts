@@ -2,7 +2,7 @@
  * `pair`: a guest on a primary and a backup, two processes of this machine, with a switch and a client where the
  * guest has a NIC. This process owns the run directory, the console and the children; they end with it.
  *
- *   parent -+- switch          (unix socket; host uplink forwards a UDP port to the guest)
+ *   parent -+- switch          (unix socket; --uplink, or a host uplink that forwards a UDP port to the guest)
  *           +- disk server     (--disk-server: unix socket; the drives' files, and who is live)
  *           +- Fleet           primary, backup (joins before the first instruction), with --replace their successors
  *           +- client          in this process, real UDP sockets (--load)
@@ -17,6 +17,7 @@ import { guestPort, type LoadSpec } from '../load/load-spec.js';
 import type { UdpTarget } from '../load/udp-client.js';
 import { hostMs } from '../replica/host-time.js';
 import { startSwitch, type SwitchProcess } from '../switch/switch-child.js';
+import type { BoundForward } from '../switch/uplink.js';
 import { Fleet } from './fleet.js';
 import { injectFaults, type Faults } from './faults.js';
 import type { PairOptions } from './pair-options.js';
@@ -46,10 +47,10 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
   try {
     const { primary, backup } = await fleet.start();
     const startMs = hostMs();
-    const forward = network?.forwards[0] ?? null;
-    options.onEvent({ kind: 'started', primaryPid: primary.child.pid, backupPid: backup.child.pid, forward });
+    const forwards = network?.forwards ?? [];
+    options.onEvent({ kind: 'started', primaryPid: primary.child.pid, backupPid: backup.child.pid, forwards });
     const faults = injectFaults(options.kills, fleet, options.replace);
-    const client = await guestRun(options, fleet, forward, faults);
+    const client = await guestRun(options, fleet, forwards[0] ?? null, faults);
     faults.cancel();
     await fleet.settle();
     return summarise({
@@ -73,14 +74,15 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
 function startNetwork(options: PairOptions): Promise<SwitchProcess> {
   const port = options.load === null ? null : guestPort(options.load);
   const forward = port === null ? '' : `:udp=0:${GUEST_ADDRESS}:${port}`;
-  return startSwitch(join(options.runDirectory, 'switch.sock'), [`host${forward}`]);
+  const uplinks = options.uplinks.length > 0 ? options.uplinks : [`host${forward}`];
+  return startSwitch(join(options.runDirectory, 'switch.sock'), uplinks, options.pcap);
 }
 
 /** Until the guest has ended by itself, the load is done, or the user has had enough. */
 async function guestRun(
   options: PairOptions,
   fleet: Fleet,
-  forward: string | null,
+  forward: BoundForward | null,
   faults: Faults,
 ): Promise<LoadResult | null> {
   void options.interrupted.then(() => {
@@ -95,7 +97,7 @@ async function guestRun(
   const over = Promise.race([options.interrupted, fleet.ended]).then(() => {
     abort.abort();
   });
-  const client = await judgedLoad(options.load, forwardTarget(forward), {
+  const client = await judgedLoad(options.load, forward, {
     signal: abort.signal,
     // What was acknowledged must survive the faults: read it after the last of them.
     beforeCheck: async () => {
@@ -118,9 +120,4 @@ async function judgedLoad(spec: LoadSpec, target: UdpTarget, hooks: LoadHooks): 
     process.stderr.write(`ft86: the clients gave up: ${error.message}\n`);
     return error.result;
   }
-}
-
-function forwardTarget(forward: string): UdpTarget {
-  const [host = '127.0.0.1', port = '0'] = forward.split(':');
-  return { host, port: Number(port) };
 }

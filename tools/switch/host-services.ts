@@ -10,7 +10,7 @@ import type { Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import { TftpServer, type TftpCounters } from '../../hypervisor/network/tftp-server.js';
 import type { VirtualHost } from '../../hypervisor/network/virtual-host.js';
 import type { TftpDirectory } from './tftp-directory.js';
-import type { HostUplinkSpec } from './uplink-spec.js';
+import type { HostUplinkSpec } from './host-spec.js';
 
 export interface ServiceCounters {
   /** Null: DHCP is off. */

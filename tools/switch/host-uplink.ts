@@ -17,23 +17,15 @@ import { UdpNat } from '../../hypervisor/network/udp-nat.js';
 import { VirtualHost, type HostCounters } from '../../hypervisor/network/virtual-host.js';
 import { HostServices, type ServiceCounters } from './host-services.js';
 import { TftpDirectory } from './tftp-directory.js';
-import type { HostUplinkSpec, UdpForward } from './uplink-spec.js';
+import type { HostUplinkSpec, UdpForward } from './host-spec.js';
+import type { BoundForward, UplinkCounters, UplinkSurroundings } from './uplink.js';
 
 const HOST_ADDRESS = '127.0.0.1';
 const TICK_MS = 50;
 /** Bursts of many clients wait here, not in the network. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
-/** A forwarded port as it is really bound. */
-export interface BoundForward {
-  readonly protocol: 'udp';
-  readonly host: string;
-  readonly port: number;
-  readonly guestIp: string;
-  readonly guestPort: number;
-}
-
-export interface UplinkCounters extends HostCounters, ServiceCounters {
+interface HostUplinkCounters extends UplinkCounters, HostCounters, ServiceCounters {
   readonly kind: 'host';
   readonly clients: number;
   /** Datagrams from the guest that belong to no client. */
@@ -109,7 +101,7 @@ export class HostUplink {
    * @throws ConfigError when the directory to serve is none
    * @throws ReplicaError naming the port that cannot be bound
    */
-  static async open(spec: HostUplinkSpec, bridge: LearningBridge, nowMs: () => number): Promise<HostUplink> {
+  static async open(spec: HostUplinkSpec, { bridge, nowMs }: UplinkSurroundings): Promise<HostUplink> {
     const directory = spec.tftp === null ? null : new TftpDirectory('--uplink tftp=', spec.tftp);
     const bound: { socket: Socket; forward: UdpForward }[] = [];
     try {
@@ -121,7 +113,7 @@ export class HostUplink {
     return new HostUplink(spec, bridge, nowMs, bound, directory);
   }
 
-  get counters(): UplinkCounters {
+  get counters(): HostUplinkCounters {
     return {
       kind: 'host',
       clients: this.#nat.clients,

@@ -4,20 +4,32 @@ import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
 import { projectRoot } from '../images/manifest.js';
 import type { SwitchReady } from './switch-process.js';
+import type { BoundForward } from './uplink.js';
 
 export interface SwitchProcess {
   /** Where ports connect. */
   readonly address: string;
-  /** `HOST:PORT` of each forwarded UDP port, in the order of the uplinks. */
-  readonly forwards: readonly string[];
+  /** In the order of the uplinks. */
+  readonly forwards: readonly BoundForward[];
   stop(): Promise<void>;
 }
 
 const STOP_MS = 3000;
 
-/** @param socket path of the UNIX socket for ports @throws ReplicaError when it does not come up */
-export function startSwitch(socket: string, uplinks: readonly string[]): Promise<SwitchProcess> {
-  const args = ['switch', '--listen', `unix:${socket}`, ...uplinks.flatMap((uplink) => ['--uplink', uplink])];
+/**
+ * @param socket path of the UNIX socket for ports
+ * @param pcap a capture file, or null
+ * @throws ReplicaError when it does not come up; it has said why
+ */
+export function startSwitch(
+  socket: string,
+  uplinks: readonly string[],
+  pcap: string | null = null,
+): Promise<SwitchProcess> {
+  const args = [
+    ...['switch', '--listen', `unix:${socket}`, ...uplinks.flatMap((uplink) => ['--uplink', uplink])],
+    ...(pcap === null ? [] : ['--pcap', pcap]),
+  ];
   const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
@@ -37,7 +49,7 @@ export function startSwitch(socket: string, uplinks: readonly string[]): Promise
       const ready = message as SwitchReady;
       resolve({
         address: ready.listen[0] ?? `unix:${socket}`,
-        forwards: ready.forwards.map(({ host, port }) => `${host}:${port}`),
+        forwards: ready.forwards,
         stop,
       });
     });

@@ -3,15 +3,16 @@
  *
  *   replicas -> listener -> PortServer -+
  *                                       +- LearningBridge
- *   programs -> HostUplink -------------+        +-> PcapFile
+ *   programs -> uplinks    -------------+        +-> PcapFile
  */
 import { writeSync } from 'node:fs';
 import { ConfigError } from '../../emulator/errors.js';
 import { listen, type Listener } from '../../hypervisor/channel/transport.js';
 import { LearningBridge, type BridgeCounters } from '../../hypervisor/network/learning-bridge.js';
-import { HostUplink, type BoundForward, type UplinkCounters } from './host-uplink.js';
 import { PortServer, type PortTotals } from './port-server.js';
+import { openUplink } from './open-uplink.js';
 import { PcapFile, type PcapCounters } from './pcap-file.js';
+import type { BoundForward, Uplink, UplinkCounters } from './uplink.js';
 import { parseUplink } from './uplink-spec.js';
 
 const PORT_HIGH_WATER_BYTES = 1 << 18;
@@ -66,10 +67,10 @@ export async function runSwitch(options: SwitchOptions, signal: AbortSignal): Pr
   const pcap = options.pcap == null ? null : new PcapFile(options.pcap, log);
   const bridge = new LearningBridge({ onFrame: (frame, seenMs) => pcap?.add(frame, seenMs) });
   const server = new PortServer({ bridge, nowMs, log });
-  const uplinks: HostUplink[] = [];
+  const uplinks: Uplink[] = [];
   const listeners: Listener[] = [];
   try {
-    for (const spec of specs) uplinks.push(await HostUplink.open(spec, bridge, nowMs));
+    for (const spec of specs) uplinks.push(await openUplink(spec, { bridge, nowMs, log }));
     for (const address of options.listen) {
       listeners.push(
         await listen({
@@ -102,7 +103,7 @@ export async function runSwitch(options: SwitchOptions, signal: AbortSignal): Pr
   }
 }
 
-function tellReady(options: SwitchOptions, listeners: readonly Listener[], uplinks: readonly HostUplink[]): void {
+function tellReady(options: SwitchOptions, listeners: readonly Listener[], uplinks: readonly Uplink[]): void {
   const ready: SwitchReady = {
     version: JSON_VERSION,
     listen: listeners.map(({ address }) => address),

@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ConfigError } from '../../../emulator/errors.js';
+import { BROADCAST_MAC, ETHERTYPE_IPV4, buildFrame } from '../../../hypervisor/network/ethernet.js';
 import { internetChecksum } from '../../../hypervisor/network/internet-checksum.js';
 import {
   PROTOCOL_UDP,
@@ -16,6 +17,7 @@ import {
   encodeUdp,
   formatIpv4,
   parseIpv4,
+  unpadded,
 } from '../../../hypervisor/network/ipv4.js';
 
 const A = parseIpv4('--ip', '10.86.0.1');
@@ -71,6 +73,17 @@ describe('UDP in IPv4', () => {
         expect(Buffer.compare(datagram.payload, payload)).toBe(0);
       }),
     );
+  });
+
+  test('loses the padding of its frame, and other frames stay as they are', () => {
+    const short = buildFrame(BROADCAST_MAC, BROADCAST_MAC, ETHERTYPE_IPV4, udpPacket(Buffer.from('abc')));
+    expect([short.length, unpadded(short).length]).toEqual([60, 14 + 20 + 8 + 3]);
+    const long = buildFrame(BROADCAST_MAC, BROADCAST_MAC, ETHERTYPE_IPV4, udpPacket(Buffer.alloc(500)));
+    expect(unpadded(long)).toEqual(long);
+    const other = buildFrame(BROADCAST_MAC, BROADCAST_MAC, 0x0806, new Uint8Array(28));
+    expect(unpadded(other)).toBe(other);
+    const nonsense = buildFrame(BROADCAST_MAC, BROADCAST_MAC, ETHERTYPE_IPV4, new Uint8Array(46));
+    for (const frame of [nonsense, nonsense.subarray(0, 14)]) expect(unpadded(frame)).toBe(frame);
   });
 
   test('no truncation is taken', () => {

@@ -6,18 +6,23 @@ import { describe, expect, test } from '@jest/globals';
 import { ConfigError } from '../../../emulator/errors.js';
 import { formatMac } from '../../../hypervisor/network/ethernet.js';
 import { formatIpv4 } from '../../../hypervisor/network/ipv4.js';
+import type { HostUplinkSpec } from '../../../tools/switch/host-spec.js';
+import type { PasstUplinkSpec } from '../../../tools/switch/passt-spec.js';
 import { parseUplink } from '../../../tools/switch/uplink-spec.js';
+
+const parseHost = (text: string): HostUplinkSpec => parseUplink(text) as HostUplinkSpec;
+const parsePasst = (text: string): PasstUplinkSpec => parseUplink(text) as PasstUplinkSpec;
 
 describe('--uplink', () => {
   test('host has an address and no forwards by itself', () => {
-    const spec = parseUplink('host');
+    const spec = parseHost('host');
     expect([formatIpv4(spec.ip), spec.prefixBits, formatMac(spec.mac)]).toEqual(['10.86.0.1', 24, '02:86:00:00:00:01']);
     expect([spec.forwards, spec.dhcp, spec.tftp, spec.bootFile]).toEqual([[], true, null, null]);
-    expect(parseUplink('host:dhcp=off').dhcp).toBe(false);
+    expect(parseHost('host:dhcp=off').dhcp).toBe(false);
   });
 
   test('takes forwards, an address and a MAC', () => {
-    const spec = parseUplink('host:udp=0:10.86.0.2:7,ip=192.168.5.1/16,udp=9000:10.86.0.3:8086,mac=02:00:00:00:00:09');
+    const spec = parseHost('host:udp=0:10.86.0.2:7,ip=192.168.5.1/16,udp=9000:10.86.0.3:8086,mac=02:00:00:00:00:09');
     expect(spec.forwards.map(({ hostPort, guestIp, guestPort }) => [hostPort, formatIpv4(guestIp), guestPort])).toEqual(
       [
         [0, '10.86.0.2', 7],
@@ -32,14 +37,34 @@ describe('--uplink', () => {
   });
 
   test('takes a directory to serve and a file to start', () => {
-    const spec = parseUplink('host:tftp=/srv/boot files,bootfile=ipxe/start.ipxe');
+    const spec = parseHost('host:tftp=/srv/boot files,bootfile=ipxe/start.ipxe');
     expect([spec.tftp, spec.bootFile]).toEqual(['/srv/boot files', 'ipxe/start.ipxe']);
-    expect(parseUplink('host:bootfile=http://10.86.0.9/a?b=c').bootFile).toBe('http://10.86.0.9/a?b=c');
+    expect(parseHost('host:bootfile=http://10.86.0.9/a?b=c').bootFile).toBe('http://10.86.0.9/a?b=c');
+  });
+
+  test('passt forwards ports to the address it gives', () => {
+    const spec = parsePasst('passt:tcp=8080:80,udp=0:53,tcp=192.0.2.7/443:8443');
+    expect([formatIpv4(spec.ip), spec.prefixBits, formatIpv4(spec.gateway)]).toEqual(['10.86.0.2', 24, '10.86.0.1']);
+    expect(spec.forwards).toEqual([
+      { protocol: 'tcp', host: '127.0.0.1', hostPort: 8080, guestPort: 80 },
+      { protocol: 'udp', host: '127.0.0.1', hostPort: 0, guestPort: 53 },
+      { protocol: 'tcp', host: '192.0.2.7', hostPort: 443, guestPort: 8443 },
+    ]);
+    expect(formatIpv4(parsePasst('passt:ip=192.168.1.9/16,gateway=192.168.7.1').gateway)).toBe('192.168.7.1');
+    expect(parsePasst('passt').forwards).toEqual([]);
   });
 
   test.each([
     ['', /must be host/],
-    ['passt:tcp=80:80', /must be host/],
+    ['slirp:tcp=80:80', /must be host/],
+    ['passt:', /is not one of tcp=/],
+    ['passt:tcp=80', /HOSTPORT:GUESTPORT/],
+    ['passt:tcp=80:0', /1 to 65535/],
+    ['passt:udp=x:1', /0 to 65535/],
+    ['passt:tcp=nowhere/80:80', /IPv4/],
+    ['passt:ip=10.0.0.1/24', /another address of the network/],
+    ['passt:gateway=10.86.0.2', /another address of the network/],
+    [`passt:${Array.from({ length: 65 }, () => 'tcp=0:80').join(',')}`, /more than 64/],
     ['host:', /is not one of udp=/],
     ['host:tcp=1:10.86.0.2:1', /is not one of udp=/],
     ['host:udp=1:2', /HOSTPORT:GUESTIP:GUESTPORT/],

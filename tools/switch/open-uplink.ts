@@ -1,0 +1,15 @@
+/** Opens the uplink that a text of `--uplink` asks for. */
+import { HostUplink } from './host-uplink.js';
+import { PasstUplink } from './passt-uplink.js';
+import type { UplinkSpec } from './uplink-spec.js';
+import type { Uplink, UplinkSurroundings } from './uplink.js';
+
+/** @throws ConfigError, ReplicaError with one line for the user */
+export function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): Promise<Uplink> {
+  switch (spec.kind) {
+    case 'host':
+      return HostUplink.open(spec, surroundings);
+    case 'passt':
+      return PasstUplink.open(spec, surroundings);
+  }
+}
