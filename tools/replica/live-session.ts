@@ -235,6 +235,9 @@ export class LiveSession {
           this.#backupEnded = true;
           this.#checkFinished();
         },
+        closed: () => {
+          if (!this.#backupEnded) this.#backupLost('its channel closed');
+        },
         diverged: (what) => {
           onEvent({ kind: 'diverged', what });
           this.#backupLost(`divergence: ${what}`);

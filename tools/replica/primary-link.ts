@@ -17,6 +17,8 @@ export interface PrimaryLinkHooks {
   acknowledged(seq: number): void;
   /** The backup reached the log's end. */
   ended(end: End): void;
+  /** The backup closed the channel, or its process ended. */
+  closed(): void;
   /** The backup found a difference and stopped. */
   diverged(what: string): void;
 }
@@ -47,6 +49,9 @@ export class PrimaryLink {
     this.#detector.expectsAck(hostMs());
     connection.onFrame = (bytes) => {
       this.#receive(bytes);
+    };
+    connection.onClose = () => {
+      if (!this.#closed) hooks.closed();
     };
   }
 

@@ -76,9 +76,14 @@ describe('checkpoints', () => {
       // Its pages have arrived, the rest never does.
       const machine = backup.session.machine!;
       before = { icount: machine.icount, digest: machine.digest() };
+      // Both contend; let this one win.
+      rig.arbiter.winners.set(2, 'the-backup');
       return 'before';
     });
-    const backup = await rig.backup(address, { primaryGone: () => Promise.resolve(true) });
+    const backup = await rig.backup(address, {
+      replicaId: 'the-backup',
+      primaryGone: () => Promise.resolve(true),
+    });
     expect(await backup.ended).toBe('live');
     const machine = backup.session.machine!;
     expect({ icount: machine.icount, digest: machine.digest() }).toEqual(before);

@@ -174,6 +174,18 @@ describe('a channel that dies in a transfer', () => {
     }
   });
 
+  test('a backup whose channel closes is given up at once, not after the time-out', async () => {
+    const live = await rig.live({ detectMs: 10_000 });
+    await rig.backup(
+      await rig.relay(live.address, (message, from) => {
+        return from === 'backup' && message.type === 'ack' && live.session.live.gate.released > 0 ? 'after' : null;
+      }),
+    );
+    await until(() => live.events.some(({ kind }) => kind === 'backup-lost'), 'the backup is given up', 5000);
+    await until(() => live.session.state === 'alone', 'the test-and-set is won', 1000);
+    await runsOn(live);
+  });
+
   test('a backup that takes the state and never answers is silent, not joined', async () => {
     const live = await rig.live();
     const address = await rig.relay(live.address, () => null);
