@@ -12,6 +12,7 @@
 import { assert } from '../../emulator/errors.js';
 import { MAC_BYTES, gratuitousFrame, isGroup, macNumber } from './ethernet.js';
 import { isFrameLength, type PortCounters } from './port-protocol.js';
+import { RecentFrames } from './recent-frames.js';
 
 export interface BridgeOptions {
   /** A MAC not heard for that long is forgotten. Default 300 s (table 7-5). */
@@ -64,6 +65,7 @@ export class LearningBridge {
   readonly #ports = new Map<PortId, Port>();
   /** In the order in which they were last heard. */
   readonly #stations = new Map<number, Station>();
+  readonly #recent = new RecentFrames();
   #nextId: PortId = 1;
 
   constructor(options: BridgeOptions = {}) {
@@ -98,6 +100,7 @@ export class LearningBridge {
     }
     this.#learn(macNumber(frame, MAC_BYTES), from, nowMs);
     const to = isGroup(frame) ? null : this.#lookUp(destination, nowMs);
+    if (!isGroup(frame)) this.#recent.sent(destination, frame, nowMs);
     if (to === null) this.#flood(from, frame);
     else if (to === from) this.counters.filtered++;
     else {
@@ -113,7 +116,10 @@ export class LearningBridge {
     port.stale++;
   }
 
-  /** `mac` is behind `from` from now on: re-learn at once and tell all others with a gratuitous frame. */
+  /**
+   * `mac` is behind `from` from now on: re-learn at once, tell all others with a gratuitous frame, repeat to it the TCP
+   * segments that whoever had the MAC before may have lost.
+   */
   announce(from: PortId, mac: Uint8Array, nowMs: number): void {
     assert(mac.length === MAC_BYTES && !isGroup(mac), 'one interface announces itself');
     this.counters.announcements++;
@@ -121,6 +127,7 @@ export class LearningBridge {
     const frame = gratuitousFrame(mac);
     this.#onFrame?.(frame, nowMs);
     this.#flood(from, frame);
+    for (const repeated of this.#recent.take(macNumber(mac), nowMs)) this.#enqueue(this.#port(from), repeated);
   }
 
   /** Take the oldest frame that waits for a port; null when there is none. */

@@ -39,6 +39,51 @@ class Net {
   }
 }
 
+/** A TCP segment over IPv4, as far as a bridge can tell. */
+function segment(to: Uint8Array, from: Uint8Array, mark: number): Uint8Array {
+  const packet = new Uint8Array(40);
+  packet.set([0x45, 0, 0, 40], 0);
+  packet[9] = 6;
+  packet[39] = mark;
+  return buildFrame(to, from, 0x0800, packet);
+}
+
+describe('a MAC that moves by an announcement', () => {
+  /** Port 0: the peer, mac 1. Port 1: the old owner of mac 2. Port 2: the next. */
+  function moved(frames: readonly Uint8Array[], atMs = 0, nowMs = 100): Uint8Array[] {
+    const net = new Net(3);
+    net.bridge.announce(net.ports[1]!, mac(2), 0);
+    for (const each of frames) net.send(0, each, atMs);
+    net.got();
+    net.bridge.announce(net.ports[2]!, mac(2), nowMs);
+    return net.take(net.ports[2]!);
+  }
+
+  test('gets the newest TCP segments again, in order, and nothing else', () => {
+    const segments = Array.from({ length: 40 }, (_, i) => segment(mac(2), mac(1), i));
+    const other = [frame(mac(2), mac(1)), segment(mac(7), mac(1), 0), segment(BROADCAST_MAC, mac(1), 0)];
+    expect(moved([...segments, ...other])).toEqual(segments.slice(-32));
+  });
+
+  test('gets them once, and none that is old', () => {
+    expect(moved([segment(mac(2), mac(1), 1)], 0, 16_000)).toEqual([]);
+    const net = new Net(3);
+    net.bridge.announce(net.ports[1]!, mac(2), 0);
+    net.send(0, segment(mac(2), mac(1), 1));
+    net.got();
+    net.bridge.announce(net.ports[2]!, mac(2), 10);
+    expect(net.take(net.ports[2]!)).toHaveLength(1);
+    net.got();
+    net.bridge.announce(net.ports[1]!, mac(2), 20);
+    expect(net.take(net.ports[1]!)).toEqual([]);
+  });
+
+  test('is one of 64 at most that are remembered', () => {
+    const many = Array.from({ length: 64 }, (_, i) => segment(mac(100 + i), mac(1), 0));
+    expect(moved([segment(mac(2), mac(1), 1), ...many])).toEqual([]);
+  });
+});
+
 describe('LearningBridge', () => {
   test('floods what it does not know and forwards what it has heard', () => {
     const net = new Net(3);
