@@ -11,6 +11,7 @@ import type { PairResult } from '../pair/summary.js';
 import { planMachine, type MachineArguments } from '../replica/machine-options.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import { ReplicaError } from '../../emulator/errors.js';
+import { demoHttp } from './demo-http.js';
 import { interruption } from './pair.js';
 
 interface DemoArguments {
@@ -56,9 +57,14 @@ export const demoCommand: CommandModule<object, DemoArguments> = {
   describe: 'watch a replica die and its clients not notice',
   builder: (argv) =>
     argv
-      .positional('scenario', { type: 'string', default: 'kv', choices: ['kv'], describe: 'which story' })
-      .example('$0 demo', 'what `make run` shows'),
-  handler: async () => {
+      .positional('scenario', { type: 'string', default: 'kv', choices: ['kv', 'http'], describe: 'which story' })
+      .example('$0 demo', 'what `make run` shows')
+      .example('$0 demo http', 'downloads from a Linux web server whose replicas die (needs passt, make guests)'),
+  handler: async ({ scenario }) => {
+    if (scenario === 'http') {
+      await demoHttp(MACHINE, interruption());
+      return;
+    }
     const runDirectory = makeRunDirectory(ephemeralName('demo'));
     const interrupted = interruption();
     try {

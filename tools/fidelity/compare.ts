@@ -156,14 +156,19 @@ function compareSequence(
   return { compared: ours.length, undefinedOnly: false };
 }
 
-/** Compare what both emulators left in RAM. */
-export function compareTraces(program: Program, ours: Buffer, reference: Buffer): Comparison {
+/** Number of the sequence in which a trace ends. */
+export function lastSequence(program: Program, ram: Buffer): number {
+  return splitTrace(ram, program.sequences).findLastIndex((records) => records.length > 0);
+}
+
+/** Compare what both emulators left in RAM, of the sequences before number `end`. */
+export function compareTraces(program: Program, ours: Buffer, reference: Buffer, end = Infinity): Comparison {
   const mine = splitTrace(ours, program.sequences);
   const theirs = splitTrace(reference, program.sequences);
   const result = { compared: 0, sequences: 0, onlyUndefined: 0, differences: [] as Difference[] };
   program.sequences.forEach((sequence, index) => {
     const [a, b] = [mine[index]!, theirs[index]!];
-    if (a.length === 0 && b.length === 0) return;
+    if (index >= end || (a.length === 0 && b.length === 0)) return;
     const outcome = compareSequence(program.image, sequence, a, b);
     result.compared += outcome.compared;
     result.sequences += 1;

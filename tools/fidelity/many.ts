@@ -1,7 +1,7 @@
 /** Program after program until enough instructions are compared, the differences sorted by what explains them. */
 import type { Difference } from './compare.js';
 import { explain } from './known-differences.js';
-import { runProgram } from './run.js';
+import { runProgram, type ProgramRun } from './run.js';
 
 /** Sequences of a program: some fifteen instructions each. */
 const SEQUENCES_MAX = 6000;
@@ -44,6 +44,12 @@ export async function compareMany(
       else if (id === undefined) unknown.push({ ...alone, sequenceIndex: difference.sequenceIndex });
       else known[id!] = (known[id!] ?? 0) + 1;
     }
+    // One went on where the other ended: the sequence alone shows whether that is its doing.
+    if (run.endedIn !== null && run.finished.ours !== run.finished.reference) {
+      const alone = await runProgram(seed, run.program.index, run.program.sequences.length, run.endedIn);
+      if (alone.finished.ours === alone.finished.reference) disturbed++;
+      else unknown.push(endedAlone(alone, run.endedIn));
+    }
     onProgress(compared);
   }
   return { seed, compared, sequences, onlyUndefined, programs, known, disturbed, unknown };
@@ -53,4 +59,10 @@ export async function compareMany(
 async function again({ program, sequenceIndex }: Difference, sequences: number): Promise<Difference | null> {
   const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex);
   return differences[0] ?? null;
+}
+
+/** The difference of a sequence that ends one emulator and not the other. */
+function endedAlone({ program, finished }: ProgramRun, sequenceIndex: number): Difference {
+  const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
+  return { program, sequenceIndex, sequence: program.sequences[0]!, placed: undefined, before: undefined, fields };
 }

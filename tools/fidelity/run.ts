@@ -1,5 +1,5 @@
 /** One program on both emulators, compared. */
-import { compareTraces, type Comparison } from './compare.js';
+import { compareTraces, lastSequence, type Comparison } from './compare.js';
 import { LAYOUT } from './layout.js';
 import { loadOurs, runOurs } from './ours.js';
 import { makeProgram, type Program } from './program.js';
@@ -12,6 +12,8 @@ export interface ProgramRun extends Comparison {
   readonly program: Program;
   /** Which came to the program's end; a sequence may end both, by a triple fault. Compared is what came before. */
   readonly finished: { readonly ours: boolean; readonly reference: boolean };
+  /** The sequence in which the first of them ended, when one did not finish. */
+  readonly endedIn: number | null;
 }
 
 /** Run program `index` of the run with this seed, or one of its sequences alone. */
@@ -29,10 +31,13 @@ export async function runProgram(
     const { finished } = runOurs(vcpu);
     const ours = Buffer.from(vcpu.ram.view.subarray(0, LAYOUT.RAM_BYTES));
     const reference = await running;
+    const whole = finished && reference.finished;
+    const endedIn = whole ? null : Math.min(lastSequence(program, ours), lastSequence(program, reference.ram));
     return {
       program,
       finished: { ours: finished, reference: reference.finished },
-      ...compareTraces(program, ours, reference.ram),
+      endedIn,
+      ...compareTraces(program, ours, reference.ram, endedIn ?? Infinity),
     };
   } finally {
     vcpu.dispose();
