@@ -12,9 +12,15 @@ help: ## list these targets
 run: build ## set everything up and run the main job: a pair, a client, a kill -9, a take-over
 	@./ft86 demo
 
-test: build ## set everything up and run all tests (under 10 minutes)
+# Tests with operating systems from Debian's packages, and comparisons with QEMU: minutes each.
+GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|demo-http|host-services|bad-guests)|tools/(fidelity|soak))
+
+test: build ## set everything up and run the tests (under 10 minutes)
 	@$(MAKE) -s --no-print-directory -C emulator/native check
-	@$(JEST) $(ARGS)
+	@$(JEST) $(ARGS) --testPathIgnorePatterns '$(GUEST_TESTS)'
+
+test-guests: build guests ## the tests with Debian's guests and with QEMU (after make extras)
+	@$(JEST) '$(GUEST_TESTS)'
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
@@ -73,4 +79,4 @@ build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
 	@node_modules/.bin/tsc -p tsconfig.build.json
 	@touch $@
 
-.PHONY: help run test build native images guests bench fidelity soak lint extras clean check-tools
+.PHONY: help run test test-guests build native images guests bench fidelity soak lint extras clean check-tools

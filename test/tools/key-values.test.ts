@@ -101,8 +101,8 @@ describe('--drive', () => {
   });
 
   test.each([
-    ['readonly=on', 'needs file=PATH'],
-    ['file=', 'needs file=PATH'],
+    ['readonly=on', 'needs file=PATH or nbd://HOST:PORT/EXPORT'],
+    ['file=', 'needs file=PATH or nbd://HOST:PORT/EXPORT'],
     ['disk.img', '"disk.img" is not one of file=, if=, shared=, readonly='],
     ['file=a,if=scsi', 'if must be virtio or ide, not "scsi"'],
     ['file=a,shared=off', 'shared must be on, not "off"'],
