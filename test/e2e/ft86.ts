@@ -11,6 +11,8 @@ export interface Run {
   readonly stderr: string;
 }
 
+/** Where CI is set, colours go into pipes as well: what is looked for here would not be found. */
+const PLAIN = { ...process.env, NO_COLOR: '1' };
 const root = join(import.meta.dirname, '../..');
 
 /** Run `ft86 ARGS`; `onStart` gets the process, to send it signals, `onStderr` all of stderr each time there is more. */
@@ -20,7 +22,10 @@ export function ft86(
   onStderr?: (text: string) => void,
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'ft86'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [join(root, 'ft86'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: PLAIN,
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -72,7 +77,10 @@ export interface RunningFt86 {
 
 /** Run `ft86 ARGS` beside the test. */
 export function startFt86(args: readonly string[]): RunningFt86 {
-  const child = spawn(process.execPath, [join(root, 'ft86'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(root, 'ft86'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: PLAIN,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

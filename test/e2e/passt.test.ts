@@ -1,5 +1,5 @@
 /** Goal: programs of this machine hold TCP connections to a server in an unmodified Linux on two replicas, through the
- *  real passt, while the primary is killed: no byte is lost, none is wrong, and an idle connection lives.
+ *  real passt, while the live replica is killed, twice: no byte is lost, none is wrong, and an idle connection lives.
  *  Method: busybox httpd and an echo server in the guest, Node's sockets outside; kill -9 amid downloads. */
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
@@ -60,13 +60,25 @@ function echo(socket: Socket, line: string): Promise<string> {
   });
 }
 
-/** Start a download and kill the primary when a quarter of it is here. */
+/** The process of whichever replica is live: the newest that said so. */
+function livePid(stderr: string): number {
+  const started = /primary is process (\d+), backup is process (\d+)/.exec(stderr)!;
+  const pids = new Map([
+    ['primary', started[1]!],
+    ['backup', started[2]!],
+    ...[...stderr.matchAll(/(backup-\d+)[^\n]*process (\d+)/g)].map((m): [string, string] => [m[1]!, m[2]!]),
+  ]);
+  const live = [...stderr.matchAll(/(backup(?:-\d+)?): LIVE/g)].at(-1)?.[1] ?? 'primary';
+  return Number(pids.get(live));
+}
+
+/** Start a download and kill the live replica when a quarter of it is here. */
 async function downloadOverKill(url: string, run: RunningFt86, bytes: number): Promise<Download> {
   let killed = false;
   return download(url, (got) => {
     if (killed || got < bytes / 4) return;
     killed = true;
-    process.kill(Number(/primary is process (\d+)/.exec(run.stderr())![1]), 'SIGKILL');
+    process.kill(livePid(run.stderr()), 'SIGKILL');
   });
 }
 
@@ -76,14 +88,14 @@ beforeAll(() => {
 
 describe('Linux behind passt', () => {
   test(
-    'one server to its clients: downloads and an idle connection over a kill, and 50 connections at once',
+    'one server to its clients: downloads and an idle connection over two kills, and 50 connections at once',
     async () => {
       await withScratch(async (folder) => {
         const script = join(folder, 'script');
         writeFileSync(script, SCRIPT);
         const serial = join(folder, 'console');
         const pcap = join(folder, 'net.pcap');
-        const args = ['pair', 'linux', '--uplink', 'passt:tcp=0:80,tcp=0:7', '--pcap', pcap];
+        const args = ['pair', 'linux', '--uplink', 'passt:tcp=0:80,tcp=0:7', '--replace', '--pcap', pcap];
         const run = startFt86([...args, '--script', script, '--serial', `file:${serial}`]);
         try {
           const console = (): string => (existsSync(serial) ? readFileSync(serial, 'utf8') : '');
@@ -97,7 +109,11 @@ describe('Linux behind passt', () => {
           expect(await echo(idle, 'before')).toBe('before\n');
 
           expect(await downloadOverKill(`${url}/big`, run, bytes)).toEqual({ sha256, bytes });
-          expect(await echo(idle, 'after')).toBe('after\n');
+          expect(await echo(idle, 'after one')).toBe('after one\n');
+          await run.until(() => /backup-\d+: has the whole state/.test(run.stderr()), MINUTES);
+          expect(await downloadOverKill(`${url}/big`, run, bytes)).toEqual({ sha256, bytes });
+          expect(await echo(idle, 'after two')).toBe('after two\n');
+          expect(run.stderr().match(/: LIVE/g)).toHaveLength(2);
           idle.destroy();
 
           const many = await Promise.all(Array.from({ length: 50 }, () => download(`${url}/tiny`)));
