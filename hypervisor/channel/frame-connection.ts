@@ -53,6 +53,11 @@ export class FrameConnection {
     });
   }
 
+  /** The other end's IP address; null for a UNIX socket. */
+  get remoteHost(): string | null {
+    return this.#socket.remoteAddress ?? null;
+  }
+
   /** Frames sent, with their length prefixes, before encryption. */
   get bytesSent(): number {
     return this.#bytesSent;

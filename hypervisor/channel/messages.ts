@@ -28,8 +28,9 @@
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
+import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
 
-export const CHANNEL_PROTOCOL = 4;
+export const CHANNEL_PROTOCOL = 5;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -40,6 +41,10 @@ export const PAGES_PER_MESSAGE = 128;
 export const ZEROS_PER_MESSAGE = 65_536;
 /** Console bytes in a STATE message. */
 export const CONSOLE_TAIL_BYTES_MAX = 4 << 20;
+
+function hexadecimal(bytes: number): z.ZodString {
+  return z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+}
 
 const helloSchema = z.object({
   protocol: z.number().int(),
@@ -52,6 +57,14 @@ const welcomeSchema = z.object({
   primaryId: z.string().min(1).max(128),
   /** Time between checkpoints; null: the backup follows the log. */
   checkpointMs: z.number().int().min(1).nullable(),
+  /** Heartbeats over UDP (heartbeat.ts); null: none. */
+  heartbeat: z
+    .object({
+      port: z.number().int().min(1).max(65_535),
+      session: hexadecimal(SESSION_BYTES),
+      secret: hexadecimal(SECRET_BYTES),
+    })
+    .nullable(),
 });
 const refusedSchema = z.object({ reason: z.string().max(4096) });
 const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });

@@ -6,12 +6,15 @@
  * Tells what happens through its hooks and decides nothing: that is primary-state.ts.
  */
 import { ReplicaError } from '../../emulator/errors.js';
+import type { Welcome } from '../../hypervisor/channel/messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
 import { awaitHello, refuse } from './admission.js';
 import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
+import type { HeartbeatPeer, HeartbeatPort } from './heartbeat-socket.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
 import type { Checkpoints, Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -48,6 +51,7 @@ export class BackupDesk {
   #sender: StateSender | null = null;
   #paused = false;
   #link: PrimaryLink | null = null;
+  #heartbeat: HeartbeatPeer | null = null;
   #transfer: Transfer | null = null;
   #lag: Samples | null = null;
   #checkpointer: Checkpointer | null = null;
@@ -75,13 +79,18 @@ export class BackupDesk {
     return this.#lag;
   }
 
+  /** Heartbeats over UDP with the newest backup; null: none. */
+  get heartbeats(): HeartbeatCounts | null {
+    return this.#heartbeat?.counts ?? null;
+  }
+
   /** What the checkpoints of the newest backup came to; null when backups follow the log. */
   get checkpoints(): Checkpoints | null {
     return this.#checkpointer?.totals ?? this.#checkpoints;
   }
 
   /** Let a connection join as the backup. Resolves when it has joined or was refused. */
-  async accept(connection: FrameConnection): Promise<void> {
+  async accept(connection: FrameConnection, heartbeats: HeartbeatPort | null): Promise<void> {
     const replicaId = await awaitHello(connection);
     if (replicaId === null) return;
     if (!this.#hooks.vacant()) {
@@ -90,9 +99,10 @@ export class BackupDesk {
     }
     this.#hooks.joinBegan();
     try {
-      this.#sender = this.#senderTo(connection, replicaId);
+      this.#sender = this.#senderTo(connection, replicaId, this.#beginHeartbeats(heartbeats));
       await this.#sender.run();
     } catch (error) {
+      this.#heartbeat?.end();
       connection.close();
       if (!(error instanceof ReplicaError)) {
         this.#hooks.failed(error);
@@ -115,6 +125,8 @@ export class BackupDesk {
   release(reason: string): void {
     this.#checkpoints = this.checkpoints;
     this.#checkpointer = null;
+    // Without them the backup hears silence, whatever becomes of the connection.
+    this.#heartbeat?.end();
     this.#link?.close(reason);
     this.#link = null;
   }
@@ -139,6 +151,7 @@ export class BackupDesk {
   heartbeat(consoleReleased: number): void {
     this.#sender?.heartbeat();
     this.#link?.heartbeat(consoleReleased);
+    this.#heartbeat?.beat();
   }
 
   /** How long the guest rests after `workedMs`, for its backup's sake. */
@@ -147,7 +160,13 @@ export class BackupDesk {
     return this.#link?.restMs(workedMs) ?? 0;
   }
 
-  #senderTo(connection: FrameConnection, replicaId: string): StateSender {
+  #beginHeartbeats(port: HeartbeatPort | null): Welcome['heartbeat'] {
+    const begun = port?.begin(this.#hooks.epoch(), () => this.#link?.heard());
+    this.#heartbeat = begun?.peer ?? null;
+    return begun?.welcome ?? null;
+  }
+
+  #senderTo(connection: FrameConnection, replicaId: string, heartbeat: Welcome['heartbeat']): StateSender {
     const { live, console, detectMs, onEvent } = this.#options;
     const { machine, recorder } = live;
     const header = machineHeader(machine.config, 0, machine.icount);
@@ -155,6 +174,7 @@ export class BackupDesk {
       epoch: this.#hooks.epoch(),
       primaryId: this.#options.replicaId,
       checkpointMs: this.#options.checkpointMs,
+      heartbeat,
     };
     return new StateSender(
       { connection, machine, welcome, header, detectMs },

@@ -9,7 +9,7 @@ import { DecodeError, DivergenceError, ReplicaError } from '../../emulator/error
 import { decodeMessage, encodeMessage, type Message } from '../../hypervisor/channel/messages.js';
 import { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
 import { nextBackup, type BackupEffect, type BackupInput, type BackupState } from '../../hypervisor/ft/backup-state.js';
-import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
+import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import { LogAccount } from '../../hypervisor/log/account.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { ExecutionLag } from './execution-lag.js';
@@ -18,6 +18,7 @@ import { ownHello } from './handshake.js';
 import { hostMs } from './host-time.js';
 import { Joiner } from './joiner.js';
 import type { BackupSessionOptions } from './backup-session-options.js';
+import { PrimaryWatch } from './primary-watch.js';
 import type { Takeover } from './result.js';
 import { TRANSFER_PROGRESS_MS, type TransferProgress } from './state-sender.js';
 import { TakeoverTimes } from './takeover-times.js';
@@ -26,7 +27,6 @@ import { throttled } from './throttled.js';
 /** How following ended. */
 export type BackupOutcome = 'finished' | 'live';
 
-const WATCH_MS = 20;
 const ARBITER_RETRY_MS = 200;
 const PROBE_RETRY_MS = 10;
 
@@ -35,13 +35,12 @@ export class BackupSession {
   readonly lag = new ExecutionLag();
   readonly #joiner: Joiner;
   readonly #options: BackupSessionOptions;
-  readonly #detector: FailureDetector;
+  readonly #watch: PrimaryWatch;
   #state: BackupState = 'joining';
   #follower: Follower | null = null;
   #epoch = 0;
   readonly #times = new TakeoverTimes();
   readonly #progress: (progress: TransferProgress) => void;
-  #watch: NodeJS.Timeout | null = null;
   #ended = false;
   #startMs = hostMs();
   #resolve: ((outcome: BackupOutcome) => void) | null = null;
@@ -49,7 +48,21 @@ export class BackupSession {
 
   constructor(options: BackupSessionOptions) {
     this.#options = options;
-    this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
+    this.#watch = new PrimaryWatch(options.detectMs, {
+      heard: (nowMs) => {
+        if (this.#state === 'joining' || this.#state === 'replaying') this.#times.heard(nowMs);
+      },
+      look: () => {
+        this.#guard(() => {
+          if (this.#state === 'replaying') this.#acknowledge();
+        });
+      },
+      silent: () => {
+        this.#guard(() => {
+          this.#suspect('silent');
+        });
+      },
+    });
     this.#joiner = new Joiner(options.checkConfig);
     this.#progress = throttled(TRANSFER_PROGRESS_MS, (progress) => {
       options.onEvent({ kind: 'receiving', progress });
@@ -73,6 +86,10 @@ export class BackupSession {
   get checkpointMs(): number | null {
     return this.#joiner.checkpointMs;
   }
+  /** Heartbeats over UDP; null: none. */
+  get heartbeats(): HeartbeatCounts | null {
+    return this.#watch.heartbeats;
+  }
   /** Since the state was complete. */
   get seconds(): number {
     return (hostMs() - this.#startMs) / 1000;
@@ -92,11 +109,7 @@ export class BackupSession {
       });
     };
     connection.onClose = () => void this.#channelClosed();
-    this.#watch = setInterval(() => {
-      this.#guard(() => {
-        this.#look();
-      });
-    }, WATCH_MS);
+    this.#watch.start();
     connection.send(encodeMessage({ type: 'hello', hello: ownHello(this.#options.replicaId) }));
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -106,7 +119,7 @@ export class BackupSession {
 
   #receive(bytes: Uint8Array): void {
     const message = decodeMessage(bytes);
-    this.#heard();
+    this.#watch.heard();
     switch (message.type) {
       case 'refused':
         throw new ReplicaError(`the live replica refuses this backup: ${message.reason}`);
@@ -141,15 +154,10 @@ export class BackupSession {
     }
   }
 
-  #heard(): void {
-    const now = hostMs();
-    this.#detector.heard(now);
-    if (this.#state === 'joining' || this.#state === 'replaying') this.#times.heard(now);
-  }
-
   #welcome(message: Extract<Message, { type: 'welcome' }>): void {
     const { epoch, primaryId } = this.#joiner.welcome(message);
     this.#epoch = epoch;
+    this.#watch.joined(this.#options.connection, message.welcome);
     this.#options.onEvent({ kind: 'joined', primaryId });
   }
 
@@ -215,18 +223,6 @@ export class BackupSession {
 
   // --- the primary's silence ---
 
-  #look(): void {
-    if (this.#state === 'replaying') this.#acknowledge();
-    if (this.#state !== 'joining' && this.#state !== 'replaying') return;
-    if (!this.#detector.suspects(hostMs())) return;
-    // This process itself may have been stopped: what lies unread in the socket counts as life.
-    setImmediate(() => {
-      this.#guard(() => {
-        if (this.#detector.suspects(hostMs())) this.#suspect('silent');
-      });
-    });
-  }
-
   /** The channel is closed: ask until it is known that nobody listens there, or silence has lasted long enough. */
   async #channelClosed(): Promise<void> {
     while (!this.#ended && (this.#state === 'joining' || this.#state === 'replaying')) {
@@ -274,6 +270,7 @@ export class BackupSession {
   #perform(effect: BackupEffect): void {
     switch (effect) {
       case 'close-channel':
+        this.#watch.endHeartbeats();
         this.#options.connection.close();
         return;
       case 'test-and-set':
@@ -333,8 +330,7 @@ export class BackupSession {
 
   #over(): void {
     this.#ended = true;
-    if (this.#watch !== null) clearInterval(this.#watch);
-    this.#watch = null;
+    this.#watch.stop();
     this.#follower?.stop();
   }
 }

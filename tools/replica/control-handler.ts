@@ -107,6 +107,8 @@ function status(parts: ReplicaParts): ControlReply {
     lagMs: live === null ? (backup?.lag.ms ?? null) : live.lagMs,
     paused: (live?.live.settings ?? backup?.replica?.settings)?.paused ?? false,
     heldOutputs: live?.live.gate.held ?? 0,
+    releasedOutputs: live?.live.gate.released ?? 0,
+    heartbeats: live === null ? (backup?.heartbeats ?? null) : live.heartbeats,
     comparedIcount: backup?.replica?.comparedIcount ?? null,
     log: account(parts).totals(machine?.icount ?? 0),
     residentBytes: process.memoryUsage.rss(),

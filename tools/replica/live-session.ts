@@ -20,6 +20,7 @@ import { LogAccount } from '../../hypervisor/log/account.js';
 import { FrameWriter } from '../../hypervisor/log/frame.js';
 import { BackupDesk } from './backup-desk.js';
 import { ConsoleTail } from './console-tail.js';
+import type { HeartbeatPort } from './heartbeat-socket.js';
 import { hostMs, hostNs } from './host-time.js';
 import { Samples, type Checkpoints, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
@@ -111,6 +112,10 @@ export class LiveSession {
   get checkpoints(): Checkpoints | null {
     return this.#desk.checkpoints;
   }
+  /** Heartbeats over UDP with the backup there is; null: none. */
+  get heartbeats(): BackupDesk['heartbeats'] {
+    return this.#desk.heartbeats;
+  }
   /** The backup's execution lag over the run, and now. */
   get lag(): Samples | null {
     return this.#desk.lag;
@@ -156,8 +161,8 @@ export class LiveSession {
   }
 
   /** Let a connection join as the backup. Resolves when it has joined or was refused. */
-  acceptBackup(connection: FrameConnection): Promise<void> {
-    return this.#desk.accept(connection);
+  acceptBackup(connection: FrameConnection, heartbeats: HeartbeatPort | null): Promise<void> {
+    return this.#desk.accept(connection, heartbeats);
   }
 
   /** Let go of everything that keeps the process alive. */

@@ -80,6 +80,11 @@ export class PrimaryLink {
     if (!this.#closed) this.#connection.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
   }
 
+  /** The backup lives, as another way than the channel has shown. */
+  heard(): void {
+    this.#detector.heard(hostMs());
+  }
+
   /** How long to rest after `workedMs` so that the backup keeps up. */
   restMs(workedMs: number): number {
     return this.#closed ? 0 : this.#governor.restMs(workedMs, hostMs());

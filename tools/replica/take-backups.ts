@@ -1,5 +1,7 @@
 /** Edge: the address at which a live replica takes backups, one at a time; one that joins later replaces a lost one. */
+import { checkAddress } from '../../hypervisor/channel/address.js';
 import { listen, type Listener } from '../../hypervisor/channel/transport.js';
+import { HeartbeatPort } from './heartbeat-socket.js';
 import type { LiveSession } from './live-session.js';
 
 export interface TakeBackupsOptions {
@@ -13,18 +15,33 @@ export interface TakeBackupsOptions {
 }
 
 /** @throws ConfigError, ReplicaError when nobody can listen there */
-export function takeBackups({ address, option, key, session, joined }: TakeBackupsOptions): Promise<Listener> {
-  return listen({
-    address,
-    key,
-    option,
-    onConnection: (connection) => {
-      void session.acceptBackup(connection).then(() => {
-        if (session.state === 'paired') joined?.();
-      });
-    },
-    onRefused: (message) => {
-      process.stderr.write(`ft86: ${message}\n`);
-    },
-  });
+export async function takeBackups(options: TakeBackupsOptions): Promise<Listener> {
+  const { address, option, key, session, joined } = options;
+  checkAddress(option, address, key);
+  const heartbeats = await HeartbeatPort.open(option, address);
+  try {
+    const listener = await listen({
+      address,
+      key,
+      option,
+      onConnection: (connection) => {
+        void session.acceptBackup(connection, heartbeats).then(() => {
+          if (session.state === 'paired') joined?.();
+        });
+      },
+      onRefused: (message) => {
+        process.stderr.write(`ft86: ${message}\n`);
+      },
+    });
+    return {
+      ...listener,
+      close: () => {
+        heartbeats?.close();
+        return listener.close();
+      },
+    };
+  } catch (error) {
+    heartbeats?.close();
+    throw error;
+  }
 }

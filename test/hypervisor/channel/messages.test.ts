@@ -46,6 +46,14 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
       epoch: count,
       primaryId: name,
       checkpointMs: fc.option(fc.integer({ min: 1 }), { nil: null }),
+      heartbeat: fc.option(
+        fc.record({
+          port: fc.integer({ min: 1, max: 65_535 }),
+          session: fc.stringMatching(/^[0-9a-f]{16}$/),
+          secret: fc.stringMatching(/^[0-9a-f]{64}$/),
+        }),
+        { nil: null },
+      ),
     }),
     header: body,
   }),
@@ -89,10 +97,10 @@ const GOLDEN: [Message, string][] = [
   [
     {
       type: 'welcome',
-      welcome: { epoch: 1, primaryId: 'a', checkpointMs: null },
+      welcome: { epoch: 1, primaryId: 'a', checkpointMs: null, heartbeat: null },
       header: Uint8Array.of(9, 8),
     },
-    `032f000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null}')}0908`,
+    `0340000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null,"heartbeat":null}')}0908`,
   ],
   [
     { type: 'pages', pages: [{ page: 0x102, bytes: new Uint8Array(PAGE_BYTES).fill(0xab) }] },
@@ -186,7 +194,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(4);
+    expect(CHANNEL_PROTOCOL).toBe(5);
   });
 });
 
@@ -325,5 +333,22 @@ describe('hostile values', () => {
     for (const icount of ['-1', '0.5', '9007199254740993', '1e400']) {
       expect(refusal(10, `{"digest":"","icount":${icount}}`)).toBe('bad-json');
     }
+  });
+
+  test.each([
+    ['a port', { port: 0 }],
+    ['a session', { session: '00' }],
+    ['a secret', { secret: 'G'.repeat(64) }],
+    ['a field', { more: 1, secret: 7 }],
+  ])('heartbeats with %s that cannot be', (_, wrong) => {
+    const heartbeat = { port: 1, session: '0'.repeat(16), secret: '0'.repeat(64) };
+    const welcome = (value: object): Buffer => {
+      const json = Buffer.from(JSON.stringify({ epoch: 1, primaryId: 'a', checkpointMs: null, heartbeat: value }));
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(json.length);
+      return Buffer.concat([length, json]);
+    };
+    expect(refusal(3, welcome(heartbeat))).toBe('accepted as welcome');
+    expect(refusal(3, welcome({ ...heartbeat, ...wrong }))).toBe('bad-json');
   });
 });

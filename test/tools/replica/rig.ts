@@ -10,6 +10,7 @@ import { ClockPolicy } from '../../../hypervisor/ft/clock-policy.js';
 import type { Machine } from '../../../hypervisor/machine/machine.js';
 import { BackupSession, type BackupOutcome } from '../../../tools/replica/backup-session.js';
 import type { BackupEvent, BackupSessionOptions } from '../../../tools/replica/backup-session-options.js';
+import type { HeartbeatPort } from '../../../tools/replica/heartbeat-socket.js';
 import { LiveSession } from '../../../tools/replica/live-session.js';
 import type { LiveSessionOptions, SessionEvent } from '../../../tools/replica/live-session-options.js';
 import { planMachine } from '../../../tools/replica/machine-options.js';
@@ -89,8 +90,8 @@ export class Rig {
   readonly #machines: Machine[] = [];
   #count = 0;
 
-  /** A chatterbox that is live in epoch 1 and runs. */
-  async live(options: Partial<LiveSessionOptions> = {}): Promise<LiveRig> {
+  /** A chatterbox that is live in epoch 1 and runs. @param heartbeats a port of the caller's, for heartbeats over UDP */
+  async live(options: Partial<LiveSessionOptions> = {}, heartbeats: HeartbeatPort | null = null): Promise<LiveRig> {
     const image = join(this.folder, 'guest.bin');
     writeFileSync(image, CHATTERBOX);
     const plan = await planMachine(
@@ -125,9 +126,9 @@ export class Rig {
     });
     console.state = () => session.state;
     const listener = await listen({
-      address: `unix:${join(this.folder, `${replicaId}.sock`)}`,
+      address: this.#address(replicaId, heartbeats !== null),
       key: null,
-      onConnection: (connection) => void session.acceptBackup(connection),
+      onConnection: (connection) => void session.acceptBackup(connection, heartbeats),
     });
     this.#listeners.push(listener);
     this.#sessions.push(session);
@@ -160,14 +161,14 @@ export class Rig {
 
   /**
    * An address that leads to `address`. `cut` sees every message before it is passed on and says what becomes of the
-   * channel: null: passes, 'before' or 'after': the channel dies without or with this message delivered.
+   * channel: null: passes, 'hold': waits for ever, 'before' or 'after': the channel dies without or with this message delivered.
    */
   async relay(
     address: string,
-    cut: (message: Message, from: 'live' | 'backup') => 'before' | 'after' | null,
+    cut: (message: Message, from: 'live' | 'backup') => 'hold' | 'before' | 'after' | null,
   ): Promise<string> {
     const listener = await listen({
-      address: `unix:${join(this.folder, `relay-${this.#count++}.sock`)}`,
+      address: this.#address(`relay-${this.#count++}`, address.startsWith('tcp:')),
       key: null,
       onConnection: (backup) => void this.#forward(backup, address, cut),
     });
@@ -182,14 +183,18 @@ export class Rig {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  #address(name: string, tcp: boolean): string {
+    return tcp ? 'tcp://127.0.0.1:0' : `unix:${join(this.folder, `${name}.sock`)}`;
+  }
+
   async #forward(backup: FrameConnection, address: string, cut: Parameters<Rig['relay']>[1]): Promise<void> {
     const live = await connect({ address, key: null, timeoutMs: 1000 });
     let dead = false;
     const pass = (from: 'live' | 'backup', to: FrameConnection) => (bytes: Uint8Array) => {
       if (dead) return;
       const verdict = cut(decodeMessage(bytes), from);
-      if (verdict !== 'before') to.send(bytes);
-      if (verdict === null) return;
+      if (verdict === null || verdict === 'after') to.send(bytes);
+      if (verdict === null || verdict === 'hold') return;
       dead = true;
       live.close();
       backup.close();
