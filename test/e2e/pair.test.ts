@@ -130,12 +130,13 @@ describe('the run as a whole', () => {
   }, 90_000);
 
   test('Ctrl-C ends both replicas in order and leaves nothing behind', async () => {
-    const run = await ft86(['pair', 'idle', '--json', '--name', 'ctrl-c-test'], (pid) => {
+    const name = `ctrl-c-test-${process.pid}`;
+    const run = await ft86(['pair', 'idle', '--json', '--name', name], (pid) => {
       setTimeout(() => process.kill(pid, 'SIGINT'), 4000);
     });
     expect(run.status).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ stop: 'stopped', identical: true });
-    expect(processesWith('ctrl-c-test')).toEqual([]);
+    expect(processesWith(name)).toEqual([]);
   }, 60_000);
 
   test('kill -9 of the parent takes the children with it', async () => {

@@ -15,6 +15,7 @@ import {
   type Heartbeat,
   type HeartbeatKeys,
 } from '../../../hypervisor/channel/heartbeat.js';
+import { decodeMessage } from '../../../hypervisor/channel/messages.js';
 
 const keys: HeartbeatKeys = {
   session: Uint8Array.from({ length: SESSION_BYTES }, (_, i) => i),
@@ -103,5 +104,27 @@ describe('is refused', () => {
         expect(typeof outcome(datagram)).toBe('string');
       }),
     );
+  });
+});
+
+describe('the welcome that carries the secret', () => {
+  const heartbeat = { port: 1, session: '0'.repeat(16), secret: '0'.repeat(64) };
+  /** A WELCOME message with these heartbeats. */
+  const welcome = (value: object): Uint8Array => {
+    const json = Buffer.from(JSON.stringify({ epoch: 1, primaryId: 'a', checkpointMs: null, heartbeat: value }));
+    return Buffer.concat([Uint8Array.of(3, json.length, 0, 0, 0), json]);
+  };
+
+  test('is taken as it should be', () => {
+    expect(decodeMessage(welcome(heartbeat))).toMatchObject({ welcome: { heartbeat } });
+  });
+
+  test.each([
+    ['port', { port: 0 }],
+    ['port', { port: 65_536 }],
+    ['session', { session: '00' }],
+    ['secret', { secret: 'G'.repeat(64) }],
+  ])('is refused with a %s that cannot be', (_, wrong) => {
+    expect(() => decodeMessage(welcome({ ...heartbeat, ...wrong }))).toThrow(DecodeError);
   });
 });
