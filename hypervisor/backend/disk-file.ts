@@ -18,8 +18,8 @@ export interface DiskFileOptions {
   readonly readonly: boolean;
   /** Create the file, which must not exist, with this many sectors of zeros. */
   readonly createSectors?: number;
-  /** Told about each request the host failed, for the person at the terminal; the guest gets an error status. */
-  readonly onError?: (error: Error) => void;
+  /** Told about each request the host failed, for the person at the terminal; who asked gets an error status. */
+  readonly onError?: (error: Error, request: DiskRequest) => void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -71,7 +71,7 @@ export class DiskFile implements DiskBackend {
         data = await this.#perform(request);
       } catch (error) {
         const what = `${this.#path}: ${request.op} of ${request.bytes} bytes at sector ${request.sector} failed`;
-        this.#options.onError?.(new ReplicaError(`${what}: ${hostErrorMessage(error)}`, { cause: error }));
+        this.#options.onError?.(new ReplicaError(`${what}: ${hostErrorMessage(error)}`, { cause: error }), request);
         status = 'error';
       }
       done({ drive, tag, status, data });

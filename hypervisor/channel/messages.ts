@@ -29,8 +29,9 @@
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
+import { driveReplicationSchema } from '../backend/drive-replication.js';
 
-export const CHANNEL_PROTOCOL = 5;
+export const CHANNEL_PROTOCOL = 6;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -65,6 +66,8 @@ const welcomeSchema = z.object({
       secret: hexadecimal(SECRET_BYTES),
     })
     .nullable(),
+  /** How the live replica has each drive. */
+  drives: z.array(driveReplicationSchema).max(64),
 });
 const refusedSchema = z.object({ reason: z.string().max(4096) });
 const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });

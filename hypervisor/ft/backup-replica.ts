@@ -14,11 +14,15 @@ import { assert, DivergenceError } from '../../emulator/errors.js';
 import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
 import { decodeFrame, type DecodedFrame } from '../log/frame.js';
 import type { Machine } from '../machine/machine.js';
+import { BackupDisks, type BackupDisksOptions } from './backup-disks.js';
 import { diskRequestCrc } from './output-crc.js';
 import { Settings } from './settings.js';
 
-/** starved: every entry held is done; running: more to do; ended: the log's stop entry was reached. */
-export type BackupStepResult = 'starved' | 'running' | 'ended';
+/**
+ * starved: every entry held is done; running: more to do; reading: the next entry waits for a disk of ours;
+ * ended: the log's stop entry was reached.
+ */
+export type BackupStepResult = 'starved' | 'running' | 'reading' | 'ended';
 
 export interface BackupOptions {
   readonly machine: Machine;
@@ -26,6 +30,8 @@ export interface BackupOptions {
   readonly firstSeq: number;
   /** Console bytes from before `firstSeq` that may not have left yet, and the position of the first in the stream. */
   readonly console: { readonly offset: number; readonly bytes: Uint8Array };
+  /** What it does with disks itself; undefined: nothing. */
+  readonly disks?: BackupDisksOptions | undefined;
   /** Called for each frame received (accounting). */
   readonly onFrame?: (frame: DecodedFrame) => void;
   /** Called at a control entry of op snapshot. */
@@ -50,6 +56,7 @@ const CONSOLE_KEPT_MAX = 16 * 1024 * 1024;
 export class BackupReplica {
   readonly machine: Machine;
   readonly settings = new Settings();
+  readonly disks: BackupDisks;
   readonly #options: BackupOptions;
   #queue: Received[] = [];
   #head = 0;
@@ -75,6 +82,7 @@ export class BackupReplica {
     this.#executedSeq = options.firstSeq - 1;
     this.#keptOffset = options.console.offset;
     this.#kept = [...options.console.bytes];
+    this.disks = new BackupDisks(options.machine, options.disks ?? null);
     this.machine.setSink((output, at) => {
       this.#output(output, at);
     });
@@ -117,6 +125,7 @@ export class BackupReplica {
       const next = this.#queue[this.#head];
       if (next === undefined) return 'starved';
       if (!this.#runTo(next, limit)) return 'running';
+      if (next.entry.kind === 'disk' && !this.disks.ready(next.entry)) return 'reading';
       this.#dequeue();
       this.#perform(next);
       this.#executedSeq = next.seq;
@@ -191,7 +200,7 @@ export class BackupReplica {
         return;
       default:
         try {
-          this.machine.apply(entry);
+          this.machine.apply(entry.kind === 'disk' ? this.disks.answered(entry) : entry);
         } catch (error) {
           if (!(error instanceof DivergenceError)) throw error;
           throw new DivergenceError(seq, entry.at, `${entry.kind} entry`, 'the same as on the primary', error.message);
@@ -241,7 +250,7 @@ export class BackupReplica {
         this.#produced.push({ channel: 'packet', at, bytes: output.data.length, crc: crc32(output.data) });
         return;
       case 'disk':
-        if (output.request.op !== 'write') return;
+        if (!this.disks.emitted(output.request)) return;
         this.#produced.push({ channel: 'disk', at, bytes: output.request.bytes, crc: diskRequestCrc(output.request) });
     }
   }

@@ -215,8 +215,9 @@ export class LiveReplica {
   }
 
   #applyDisk(completion: DiskCompletion): void {
-    const { drive, tag, status, data } = completion;
-    this.#appendAndApply({ kind: 'disk', at: this.machine.icount, drive, tag, status, data });
+    const entry = { kind: 'disk', at: this.machine.icount, ...completion } as const;
+    this.recorder.diskCompletion(entry, this.machine.pendingDiskRequest(completion));
+    this.machine.apply(entry);
   }
 
   /** Under the icount clock, completions whose fixed guest time has come. */

@@ -4,11 +4,13 @@
  *
  *   hold(seq, release) ... acknowledged(seq) -> release() of everything held with an entry <= seq
  *   open()             the replica is alone: everything held leaves, later outputs pass at once
+ *   fence              behind the gate, for disk writes: read-fence.ts
  *
  * Invariants: outputs leave in the order in which they were held; none leaves twice.
  * Source: Scales et al. 2010, section 2.2.
  */
 import { assert } from '../../emulator/errors.js';
+import { ReadFence } from './read-fence.js';
 
 interface Held {
   readonly seq: number;
@@ -17,6 +19,7 @@ interface Held {
 }
 
 export class OutputGate {
+  readonly fence = new ReadFence();
   #queue: Held[] = [];
   #head = 0;
   #acked = -1;
@@ -70,6 +73,7 @@ export class OutputGate {
   /** Go live alone: what is held leaves now, in order. */
   open(nowMs: number): void {
     this.#open = true;
+    this.fence.open();
     for (let next = this.#queue[this.#head]; next !== undefined; next = this.#queue[this.#head]) {
       this.#leave(next, nowMs);
     }

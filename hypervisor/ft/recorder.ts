@@ -9,13 +9,18 @@
  */
 import { crc32 } from 'node:zlib';
 import type { DiskRequest } from '../../devices/environment.js';
+import type { DriveReplication } from '../backend/drive-replication.js';
 import type { Entry, OutputChannel } from '../log/entry.js';
 import type { FrameWriter } from '../log/frame.js';
 import { diskRequestCrc } from './output-crc.js';
 import type { OutputGate } from './output-gate.js';
 
+const NO_DATA = new Uint8Array(0);
+
 /** What a live replica makes happen outside. All calls return at once. */
 export interface LiveHost {
+  /** How a backup has each drive. */
+  readonly drives: readonly DriveReplication[];
   submitDisk(request: DiskRequest): void;
   sendPacket(nic: number, data: Uint8Array): void;
   /** Console bytes; `offset` is the position of the first in the guest's whole console stream. */
@@ -121,13 +126,25 @@ export class Recorder {
   }
 
   diskRequest(request: DiskRequest, at: number): void {
-    if (request.op !== 'write') {
+    const drive = this.#host.drives[request.drive];
+    if (request.op !== 'write' || drive?.shared === false) {
       this.#host.submitDisk(request);
       return;
     }
     this.#hold('disk', at, request.bytes, diskRequestCrc(request), () => {
-      this.#host.submitDisk(request);
+      this.gate.fence.write(request, () => {
+        this.#host.submitDisk(request);
+      });
     });
+  }
+
+  /** A disk has answered `request`. What a backup reads itself is left out of the log. */
+  diskCompletion(entry: Extract<Entry, { kind: 'disk' }>, request: DiskRequest | undefined): void {
+    const drive = this.#host.drives[entry.drive];
+    const leftOut = drive?.backupReads === true && entry.data.length > 0;
+    const seq = this.append(leftOut ? { ...entry, data: NO_DATA } : entry);
+    // A copy of its own is written by the backup itself, in order.
+    if (leftOut && drive.shared && request !== undefined && !this.gate.isOpen) this.gate.fence.read(seq, request);
   }
 
   #flushConsole(at: number): void {

@@ -11,7 +11,7 @@
  */
 import { assert, DivergenceError, InvariantError } from '../../emulator/errors.js';
 import { hashBytes, Vcpu, type Registers } from '../../emulator/vcpu.js';
-import type { Environment, Output } from '../../devices/environment.js';
+import type { DiskRequest, Environment, Output } from '../../devices/environment.js';
 import type { StateRecord, StateValue } from '../../devices/state.js';
 import { PcBoard } from '../../devices/pc-board.js';
 import type { Entry, StopReason } from '../log/entry.js';
@@ -214,6 +214,11 @@ export class Machine implements Environment {
   /** The requests that no disk has answered yet, in the order of their doorbells. */
   pendingDiskRequests(): PendingDiskRequest[] {
     return this.#doorbells.order(this.board.pendingRequests(), this.nowNs());
+  }
+
+  /** The request that a completion answers. */
+  pendingDiskRequest({ drive, tag }: Pick<DiskRequest, 'drive' | 'tag'>): DiskRequest | undefined {
+    return this.board.pendingRequests().find((request) => request.drive === drive && request.tag === tag);
   }
 
   registers(): Registers {

@@ -11,6 +11,7 @@
 import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
 import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
 import { SECTOR_BYTES, type DiskBackend } from '../backend/backend.js';
+import { isInternal } from '../backend/internal-request.js';
 import { assertRequest, RequestOrder } from '../backend/request-order.js';
 import { NbdLink } from './nbd-link.js';
 import { ExportFlag, NbdError } from './protocol.js';
@@ -110,7 +111,7 @@ export class NbdDisk implements DiskBackend {
       const { error, data } = await this.#perform(request);
       if (error !== 0 && !this.#over) {
         const what = `${this.#options.text}: ${request.op} of ${request.bytes} bytes at sector ${request.sector}`;
-        this.#options.say(`${what} failed (NBD error ${error}): the guest gets an I/O error`);
+        if (!isInternal(request)) this.#options.say(`${what} failed (NBD error ${error}): the guest gets an I/O error`);
       }
       // Nobody is told anything by a replica that is no longer live.
       if (!this.#over) done({ drive, tag, status: error === 0 ? 'ok' : 'error', data });

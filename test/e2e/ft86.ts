@@ -71,6 +71,8 @@ export interface RunningFt86 {
   stderr(): string;
   /** Wait for something it does. */
   until(condition: () => boolean, timeoutMs: number): Promise<void>;
+  /** Its end. */
+  readonly ended: Promise<Run>;
   /** Ctrl-C, and wait for its end. */
   stop(): Promise<Run>;
 }
@@ -91,6 +93,7 @@ export function startFt86(args: readonly string[]): RunningFt86 {
     });
   });
   return {
+    ended,
     stderr: () => stderr,
     until: async (condition, timeoutMs) => {
       const end = performance.now() + timeoutMs;

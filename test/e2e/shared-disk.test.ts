@@ -7,9 +7,9 @@
 import { expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { truncateSync, writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { ft86, ft86Json, withScratch } from './ft86.js';
+import { withNbdkit } from './nbdkit.js';
 
 interface PairResult {
   readonly identical: boolean | null;
@@ -52,6 +52,18 @@ function start(args: readonly string[]): {
   return { child, output: () => text, said, ended };
 }
 
+function makeDisk(path: string): void {
+  writeFileSync(path, '');
+  truncateSync(path, 1 << 20);
+}
+
+/** A disk server that is ready. */
+async function serve(disk: string, socket: string): Promise<ReturnType<typeof start>> {
+  const server = start(['disk-server', disk, '--listen', `unix:${socket}`]);
+  await server.said(/listens at/);
+  return server;
+}
+
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -84,14 +96,8 @@ test('a primary dies: the backup goes on with the disk of the server', async () 
 test('a disk server that dies under a pair is waited for, and decides who is live when it is back', async () => {
   await withScratch(async (folder) => {
     const [disk, socket] = [join(folder, 'disk'), join(folder, 'sock')];
-    writeFileSync(disk, '');
-    truncateSync(disk, 1 << 20);
-    const serve = async (): Promise<ReturnType<typeof start>> => {
-      const server = start(['disk-server', disk, '--listen', `unix:${socket}`]);
-      await server.said(/listens at/);
-      return server;
-    };
-    let server = await serve();
+    makeDisk(disk);
+    let server = await serve(disk, socket);
     try {
       const pair = start(['pair', 'disk', '--drive', `nbd+unix:///disk?socket=${socket}`, '--json']);
       await pair.said(/testing 2048/);
@@ -99,7 +105,7 @@ test('a disk server that dies under a pair is waited for, and decides who is liv
       server.child.kill('SIGKILL');
       await server.ended;
       await sleep(500);
-      server = await serve();
+      server = await serve(disk, socket);
       expect(await pair.ended).toBe(0);
       expect(pair.output()).toMatch(/the guest’s requests wait for it/);
       expect(pair.output()).toMatch(/disk: ok, 2048 sectors written and read back 2 times/);
@@ -115,14 +121,8 @@ test('a disk server that dies under a pair is waited for, and decides who is liv
 test('a disk server that dies again and again, and a primary that dies meanwhile, cost no acknowledged operation', async () => {
   await withScratch(async (folder) => {
     const [disk, socket] = [join(folder, 'disk'), join(folder, 'sock')];
-    writeFileSync(disk, '');
-    truncateSync(disk, 1 << 20);
-    const serve = async (): Promise<ReturnType<typeof start>> => {
-      const server = start(['disk-server', disk, '--listen', `unix:${socket}`]);
-      await server.said(/listens at/);
-      return server;
-    };
-    let server = await serve();
+    makeDisk(disk);
+    let server = await serve(disk, socket);
     try {
       const drive = ['--drive', `nbd+unix:///disk?socket=${socket}`];
       const pair = start(['pair', 'kv', ...drive, '--load', 'kv:ops=2000,clients=4', '--json']);
@@ -134,7 +134,7 @@ test('a disk server that dies again and again, and a primary that dies meanwhile
         server.child.kill('SIGKILL');
         await server.ended;
         if (kill === KILLS / 2) process.kill(pid, 'SIGKILL');
-        server = await serve();
+        server = await serve(disk, socket);
       }
       expect(await pair.ended).toBe(0);
       const result = JSON.parse(/^\{[^]*^\}$/m.exec(pair.output())![0]) as PairResult;
@@ -151,37 +151,12 @@ test('a disk server that dies again and again, and a primary that dies meanwhile
 test('a pair on a server that is another program is told that nothing fences it', async () => {
   await withScratch(async (folder) => {
     const socket = join(folder, 'sock');
-    const server = spawn('nbdkit', ['-f', '-U', socket, 'memory', '1M'], { stdio: 'ignore' });
-    const missing = new Promise<never>((_, reject) => {
-      server.on('error', () => {
-        reject(new Error('nbdkit is not installed; "make extras" installs it'));
-      });
-    });
-    const up = async (): Promise<void> => {
-      for (;;) {
-        const open = await new Promise<boolean>((resolve) => {
-          const probe = createConnection(socket);
-          probe.on('connect', () => {
-            probe.destroy();
-            resolve(true);
-          });
-          probe.on('error', () => {
-            resolve(false);
-          });
-        });
-        if (open) return;
-        await sleep(50);
-      }
-    };
-    try {
-      await Promise.race([up(), missing]);
+    await withNbdkit(socket, ['memory', '1M'], async () => {
       const run = await ft86(['pair', 'disk', '--drive', `nbd+unix:///?socket=${socket}`, '--json']);
       expect(run.status).toBe(0);
       expect(run.stderr).toMatch(/this server cannot fence/);
       expect(JSON.parse(run.stdout)).toMatchObject({ exitCode: 0, identical: true });
-    } finally {
-      server.kill('SIGKILL');
-    }
+    });
   });
 }, 60_000);
 

@@ -91,11 +91,13 @@ describe('parseCount', () => {
 });
 
 describe('--drive', () => {
+  const shared = { shared: true, backupReads: false };
   test.each([
-    ['file=disk.img', { path: 'disk.img', kind: 'virtio', readonly: false }],
-    ['file=disk.img,if=ide', { path: 'disk.img', kind: 'ide', readonly: false }],
-    ['file=disk.img,readonly=off,shared=on', { path: 'disk.img', kind: 'virtio', readonly: false }],
-    ['readonly=on,file=/a b/c=d.img', { path: '/a b/c=d.img', kind: 'virtio', readonly: true }],
+    ['file=disk.img', { path: 'disk.img', kind: 'virtio', readonly: false, ...shared }],
+    ['file=disk.img,if=ide', { path: 'disk.img', kind: 'ide', readonly: false, ...shared }],
+    ['file=disk.img,readonly=off,shared=on', { path: 'disk.img', kind: 'virtio', readonly: false, ...shared }],
+    ['file=a,backup-reads=on', { path: 'a', kind: 'virtio', readonly: false, shared: true, backupReads: true }],
+    ['readonly=on,file=/a b/c=d.img', { path: '/a b/c=d.img', kind: 'virtio', readonly: true, ...shared }],
   ])('%s', (text, drive) => {
     expect(parseDrive(text)).toEqual(drive);
   });
@@ -103,7 +105,7 @@ describe('--drive', () => {
   test.each([
     ['readonly=on', 'needs file=PATH or nbd://HOST:PORT/EXPORT'],
     ['file=', 'needs file=PATH or nbd://HOST:PORT/EXPORT'],
-    ['disk.img', '"disk.img" is not one of file=, if=, shared=, readonly='],
+    ['disk.img', '"disk.img" is not one of file=, if=, shared=, readonly=, backup-reads='],
     ['file=a,if=scsi', 'if must be virtio or ide, not "scsi"'],
     ['file=a,shared=off', 'shared must be on, not "off"'],
     ['file=a,readonly=yes', 'readonly must be on or off, not "yes"'],

@@ -50,7 +50,7 @@ const options = (argv: Argv) =>
       type: 'string',
       array: true,
       default: [],
-      describe: 'the same drives as the live replica: file=PATH or nbd://HOST:PORT/EXPORT',
+      describe: 'the live replica’s drives with the same options: file=PATH or nbd://HOST:PORT/EXPORT',
     })
     .option('net', {
       type: 'string',

@@ -7,6 +7,7 @@
  */
 import { ReplicaError } from '../../emulator/errors.js';
 import type { Welcome } from '../../hypervisor/channel/messages.js';
+import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
@@ -25,6 +26,8 @@ export interface DeskOptions {
   readonly live: LiveReplica;
   readonly console: ConsoleTail;
   readonly replicaId: string;
+  /** How a backup has each drive. */
+  readonly drives: readonly DriveReplication[];
   readonly detectMs: number;
   readonly lagMs: number;
   /** Time between checkpoints; null: the backup follows the log. */
@@ -175,6 +178,7 @@ export class BackupDesk {
       primaryId: this.#options.replicaId,
       checkpointMs: this.#options.checkpointMs,
       heartbeat,
+      drives: this.#options.drives.map(({ shared, backupReads }) => ({ shared, backupReads })),
     };
     return new StateSender(
       { connection, machine, welcome, header, detectMs },

@@ -1,6 +1,8 @@
 /** What a backup's session is connected to and how it behaves, and what it tells. */
+import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
+import type { BackupDisksOptions } from '../../hypervisor/ft/backup-disks.js';
 import type { MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import type { FollowerOptions } from './follower.js';
 import type { Takeover } from './result.js';
@@ -12,7 +14,9 @@ export interface BackupSessionOptions extends FollowerOptions {
   readonly arbiter: Arbiter;
   readonly detectMs: number;
   /** Refuse a machine that this replica cannot serve (drives, NICs). @throws ConfigError */
-  readonly checkConfig: (config: MachineConfig) => void;
+  readonly checkConfig: (config: MachineConfig, drives: readonly DriveReplication[]) => void;
+  /** What it does with disks itself; undefined: nothing. */
+  readonly disks?: BackupDisksOptions | undefined;
   /** True when nobody listens at the primary's address any more: its process is gone. */
   readonly primaryGone: () => Promise<boolean>;
   readonly onSnapshot: (name: string) => void;

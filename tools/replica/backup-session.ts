@@ -172,6 +172,7 @@ export class BackupSession {
       machine,
       firstSeq,
       console: { offset: consoleOffset, bytes: console },
+      disks: this.#options.disks,
       onFrame: (frame) => {
         this.account.addFrame(frame);
       },
@@ -181,6 +182,9 @@ export class BackupSession {
     this.#follower = new Follower(replica, this.lag, this.#options, {
       starved: () => {
         if (this.#state === 'draining') this.#drained(replica);
+      },
+      readsDone: () => {
+        this.#acknowledge();
       },
       ended: () => {
         this.#logEnded(replica);

@@ -3,12 +3,13 @@ import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../emulator/errors.js';
 import { IDE_DRIVES_MAX, type DriveKind } from '../../devices/pc-cards.js';
+import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import { DRIVES_MAX } from '../../hypervisor/machine/machine-config.js';
 import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
 import type { ShippedImage } from '../images/manifest.js';
 import { parseKeyValues } from '../key-values.js';
 
-export interface DriveOptions {
+export interface DriveOptions extends DriveReplication {
   /** A file, or where an NBD server has the disk. */
   readonly path: string;
   readonly kind: DriveKind;
@@ -26,6 +27,7 @@ export function parseDrive(text: string): DriveOptions {
     if: ['virtio', 'ide'],
     shared: ['on'],
     readonly: ['on', 'off'],
+    'backup-reads': ['on', 'off'],
   });
   if (given['file'] === undefined || given['file'] === '')
     throw new ConfigError('--drive', text, 'needs file=PATH or nbd://HOST:PORT/EXPORT');
@@ -33,12 +35,42 @@ export function parseDrive(text: string): DriveOptions {
     path: given['file'],
     kind: given['if'] === 'ide' ? 'ide' : 'virtio',
     readonly: given['readonly'] === 'on',
+    shared: true,
+    backupReads: given['backup-reads'] === 'on',
   };
 }
 
 /** The text that parseDrive() reads. */
-export function formatDrive({ path, kind, readonly }: DriveOptions): string {
-  return `${isNbdUri(path) ? '' : 'file='}${path},if=${kind},readonly=${readonly ? 'on' : 'off'}`;
+export function formatDrive({ path, kind, readonly, backupReads }: DriveOptions): string {
+  const reads = backupReads ? ',backup-reads=on' : '';
+  return `${isNbdUri(path) ? '' : 'file='}${path},if=${kind},readonly=${readonly ? 'on' : 'off'}${reads}`;
+}
+
+/** The drive of a file without any option. */
+export function plainDrive(path: string, kind: DriveKind): DriveOptions {
+  return { path, kind, readonly: false, shared: true, backupReads: false };
+}
+
+/** Refuse what a backup that executes nothing cannot do, and a recording that could not be replayed. @throws ConfigError */
+export function checkBackupReads(
+  drives: readonly DriveOptions[],
+  checkpointMs: number | null,
+  record: string | undefined,
+): void {
+  if (!drives.some(({ backupReads }) => backupReads)) return;
+  const refused = (why: string): ConfigError => new ConfigError('--drive', 'backup-reads=on', why);
+  if (checkpointMs !== null) throw refused('under --replication checkpoint the backup executes nothing');
+  if (record !== undefined) throw refused('with --record the log needs what the disk returned');
+}
+
+/** Refuse to join a live replica that has its drives in another way. @throws ConfigError */
+export function checkReplication(own: readonly DriveReplication[], live: readonly DriveReplication[]): void {
+  for (const [i, { backupReads }] of live.entries()) {
+    const here = own[i];
+    if (here === undefined || here.backupReads === backupReads) continue;
+    const text = `backup-reads=${here.backupReads ? 'on' : 'off'}`;
+    throw new ConfigError('--drive', text, `the live replica has it otherwise for drive ${i}`);
+  }
 }
 
 /**
@@ -65,5 +97,5 @@ export function planDrives(
   const file = openSync(path, 'a+');
   if (fstatSync(file).size < bytes) ftruncateSync(file, bytes);
   closeSync(file);
-  return [{ path, kind: shipped.needs.driveKind, readonly: false }];
+  return [plainDrive(path, shipped.needs.driveKind)];
 }

@@ -19,6 +19,8 @@ export interface FollowerOptions {
 export interface FollowerHooks {
   /** Every entry held is executed. */
   starved(): void;
+  /** Reads of disks were executed that writes of the live replica may wait for. */
+  readsDone(): void;
   /** The log's stop entry was reached. */
   ended(): void;
   /** A step threw; the loop has stopped. */
@@ -48,6 +50,9 @@ export class Follower {
         hooks.failed(error);
       },
     );
+    replica.disks.onData = () => {
+      this.#loop.wake();
+    };
     this.#loop.start();
   }
 
@@ -65,15 +70,18 @@ export class Follower {
 
   stop(): void {
     this.#loop.stop();
+    this.replica.disks.stop();
   }
 
   #step(): number | null {
     const startMs = hostMs();
     if (startMs < this.#restUntilMs) return this.#restUntilMs - startMs;
     this.#slice.begin(hostNs(), this.replica.machine.icount);
+    const { readsDone } = this.replica.disks;
     const result = this.replica.step(this.#budget());
     if (result !== 'running') this.#slice.interrupted();
     this.lag.executed(this.replica.executedSeq);
+    if (this.replica.disks.readsDone > readsDone) this.#hooks.readsDone();
     this.#checkBreak();
     if (result === 'starved') this.#hooks.starved();
     if (result === 'ended') this.#hooks.ended();

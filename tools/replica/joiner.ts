@@ -6,10 +6,11 @@ import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
-import { BLOB_BYTES_MAX, FILES_MAX, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import { BLOB_BYTES_MAX, FILES_MAX } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
 import { machineStateOf } from '../../hypervisor/machine/machine-state.js';
 import { decodeStateRecord } from '../../hypervisor/state-codec.js';
+import type { BackupSessionOptions } from './backup-session-options.js';
 import { configOfHeader } from './handshake.js';
 import type { TransferProgress } from './state-sender.js';
 
@@ -18,7 +19,7 @@ const BLOBS_MAX = 1 + FILES_MAX;
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
 export class Joiner {
-  readonly #checkConfig: (config: MachineConfig) => void;
+  readonly #checkConfig: BackupSessionOptions['checkConfig'];
   #machine: Machine | null = null;
   readonly #blobs = new BlobStore();
   #blobCount = 0;
@@ -31,7 +32,7 @@ export class Joiner {
   #staged: Page[] = [];
 
   /** @param checkConfig refuses a machine that this replica cannot serve, by throwing ConfigError */
-  constructor(checkConfig: (config: MachineConfig) => void) {
+  constructor(checkConfig: BackupSessionOptions['checkConfig']) {
     this.#checkConfig = checkConfig;
   }
 
@@ -59,7 +60,7 @@ export class Joiner {
   welcome({ welcome, header }: Extract<Message, { type: 'welcome' }>): Welcome {
     if (this.#machine !== null) throw new DecodeError('bad-order', 0, 'a second welcome');
     const config = configOfHeader(header);
-    this.#checkConfig(config);
+    this.#checkConfig(config, welcome.drives);
     this.#checkpointMs = welcome.checkpointMs;
     this.#machine = new Machine(config, initialRate(config.clock), () => undefined, this.#blobs);
     return welcome;

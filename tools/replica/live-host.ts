@@ -15,6 +15,7 @@ interface HostHooks {
 
 export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHost {
   return {
+    drives: options.drives,
     submitDisk: (request) => {
       const disk = options.disks[request.drive];
       if (disk === undefined) throw new ReplicaError(`drive ${request.drive} has no backend`);

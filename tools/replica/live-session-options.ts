@@ -1,5 +1,6 @@
 /** What a live session is connected to and how it behaves, and what it tells. */
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
+import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Settings } from '../../hypervisor/ft/settings.js';
@@ -13,6 +14,8 @@ export interface LiveSessionOptions {
   readonly machine: Machine;
   readonly clock: ClockPolicy;
   readonly disks: readonly DiskBackend[];
+  /** How a backup has each of them. */
+  readonly drives: readonly DriveReplication[];
   readonly console: ConsoleSink;
   /** One for each NIC; null: a cable that ends nowhere. */
   readonly ports: readonly (NetworkPort | null)[];

@@ -212,9 +212,9 @@ export class LiveSession {
   // --- the backup's life ---
 
   #openDesk(): BackupDesk {
-    const { replicaId, detectMs, lagMs, checkpointMs, onEvent } = this.#options;
+    const { replicaId, drives, detectMs, lagMs, checkpointMs, onEvent } = this.#options;
     return new BackupDesk(
-      { live: this.live, console: this.#console, replicaId, detectMs, lagMs, checkpointMs, onEvent },
+      { live: this.live, console: this.#console, replicaId, drives, detectMs, lagMs, checkpointMs, onEvent },
       {
         vacant: () => this.#state === 'alone',
         epoch: () => this.#epoch,
@@ -230,8 +230,9 @@ export class LiveSession {
           this.#input({ kind: 'state-sent' });
           this.#loop.wake();
         },
-        acknowledged: (seq) => {
+        acknowledged: (seq, executedSeq) => {
           this.live.gate.acknowledged(seq, hostMs());
+          this.live.gate.fence.executed(executedSeq);
           // The next checkpoint may be overdue.
           if (checkpointMs !== null) this.#loop.wake();
           this.#checkFinished();

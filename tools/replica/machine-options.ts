@@ -10,7 +10,7 @@ import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { parseMemory, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { findShippedImage, type ShippedImage } from '../images/manifest.js';
 import { parseCount } from '../key-values.js';
-import { parseDrive, planDrives, type DriveOptions } from './drive-options.js';
+import { parseDrive, plainDrive, planDrives, type DriveOptions } from './drive-options.js';
 import { defaultBios, planFiles, readBios } from './firmware-options.js';
 import { parseNet, planNics, unpluggedNic, type NicOptions } from './net-options.js';
 import { driveSectors } from './open-disks.js';
@@ -104,7 +104,7 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       type: 'string',
       array: true,
       default: [],
-      describe: 'file=PATH or nbd://HOST:PORT/EXPORT, then [,if=virtio|ide][,readonly=on|off]',
+      describe: 'file=PATH or nbd://HOST:PORT/EXPORT, then [,if=virtio|ide][,readonly=on|off][,backup-reads=on|off]',
     })
     .option('net', {
       type: 'string',
@@ -261,7 +261,7 @@ function planStart(args: MachineArguments, shipped: ShippedImage | null): Machin
   if (medium === 'kernel')
     throw new ConfigError('--bios', args.bios ?? '', `${args.image} is started without firmware`);
   const biosPath = args.bios ?? defaultBios();
-  return { kind: 'firmware', bios: readBios(biosPath), biosPath, disk: { path, kind: 'ide', readonly: false } };
+  return { kind: 'firmware', bios: readBios(biosPath), biosPath, disk: plainDrive(path, 'ide') };
 }
 
 /** Refuse what only firmware reads where there is none. @throws ConfigError */

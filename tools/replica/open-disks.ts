@@ -1,7 +1,9 @@
 /** Opens the drives of a replica: raw files of this host, or exports of an NBD server. */
+import type { DiskRequest } from '../../devices/environment.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { SECTOR_BYTES, type DiskBackend } from '../../hypervisor/backend/backend.js';
 import { DiskFile } from '../../hypervisor/backend/disk-file.js';
+import { isInternal } from '../../hypervisor/backend/internal-request.js';
 import { NbdDisk, type DiskUser } from '../../hypervisor/nbd/nbd-disk.js';
 import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
 import type { DriveOptions } from './drive-options.js';
@@ -58,8 +60,9 @@ async function servedSectors(drive: DriveOptions, key: Uint8Array | null): Promi
 
 function openDisk(drive: DriveOptions, slot: number, key: Uint8Array | null): Promise<DiskFile | NbdDisk> {
   if (isNbdUri(drive.path)) return openServed(drive, slot, key);
-  const onError = (error: Error): void => {
-    say(`${error.message}: the guest gets an I/O error`);
+  const onError = (error: Error, request: DiskRequest): void => {
+    if (!isInternal(request)) say(`${error.message}: the guest gets an I/O error`);
+    else if (request.op !== 'read') say(error.message);
   };
   return DiskFile.open(drive.path, { readonly: drive.readonly, onError });
 }
@@ -68,6 +71,7 @@ function openServed({ path, readonly }: DriveOptions, slot: number, key: Uint8Ar
   return NbdDisk.open({ uri: parseNbdUri('--drive', path), text: path, key, readonly, slot, say });
 }
 
-function say(message: string): void {
+/** Tell the person at the terminal. */
+export function say(message: string): void {
   process.stderr.write(`ft86: ${message}\n`);
 }

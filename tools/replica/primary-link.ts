@@ -14,7 +14,8 @@ import { hostMs } from './host-time.js';
 import { Samples } from './result.js';
 
 export interface PrimaryLinkHooks {
-  acknowledged(seq: number): void;
+  /** The backup holds the log up to `seq` and has executed it up to `executedSeq`. */
+  acknowledged(seq: number, executedSeq: number): void;
   /** The backup reached the log's end. */
   ended(end: End): void;
   /** The backup closed the channel, or its process ended. */
@@ -120,7 +121,7 @@ export class PrimaryLink {
 
   #ack(ack: Extract<Message, { type: 'ack' }>): void {
     // An acknowledgement of what was never sent would let outputs leave too early.
-    if (ack.receivedSeq > this.#lastSeq) {
+    if (ack.receivedSeq > this.#lastSeq || ack.executedSeq > ack.receivedSeq) {
       this.close(`acknowledgement of entry ${ack.receivedSeq}, sent only up to ${this.#lastSeq}`);
       return;
     }
@@ -132,6 +133,6 @@ export class PrimaryLink {
     this.#governor.executed(ack.executedSeq);
     this.lagMs = ack.lagMs;
     this.lag.add(ack.lagMs);
-    this.#hooks.acknowledged(ack.receivedSeq);
+    this.#hooks.acknowledged(ack.receivedSeq, ack.executedSeq);
   }
 }

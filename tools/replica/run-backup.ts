@@ -10,6 +10,7 @@ import { connect, type FrameConnection, type Listener } from '../../hypervisor/c
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
+import { OwnDisks } from './backup-disk-host.js';
 import { BackupSession } from './backup-session.js';
 import type { BackupEvent } from './backup-session-options.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
@@ -18,10 +19,10 @@ import { hostMs } from './host-time.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
 import { explainDivergence } from './divergence.js';
-import type { DriveOptions } from './drive-options.js';
+import { checkReplication, type DriveOptions } from './drive-options.js';
 import type { FollowerOptions } from './follower.js';
 import type { NicOptions } from './net-options.js';
-import { openDisks, type OpenDisks } from './open-disks.js';
+import { openDisks, say, type OpenDisks } from './open-disks.js';
 import { plugIn, type PluggedPort } from './network-ports.js';
 import type { ParentLink } from './parent-link.js';
 import { checkDrives } from './power-on.js';
@@ -73,6 +74,7 @@ const PROBE_MS = 1000;
 export async function runBackup(options: BackupRunOptions): Promise<ReplicaReport> {
   const replicaId = `backup-${randomUUID()}`;
   const disks = await openDisks(options.drives, options.key);
+  const own = new OwnDisks(disks.backends, say);
   const console = openConsole(options.serial, options.quiet, false, options.parent);
   const snapshots = new SnapshotRequests();
   // The user's mistakes come before anything that leaves a trace.
@@ -83,12 +85,14 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     replicaId,
     arbiter: options.arbiter,
     detectMs: options.detectMs,
-    checkConfig: (config) => {
+    checkConfig: (config, drives) => {
+      checkReplication(options.drives, drives);
       checkDrives(
         { config },
         disks.backends.map((disk) => disk.sectors),
       );
     },
+    disks: { drives: options.drives, host: own },
     primaryGone: () => nobodyListens(options),
     onSnapshot: (name) => {
       onSnapshot(options, snapshots, backup.machine, name);
@@ -103,7 +107,8 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     options.onProgress(parts);
   }, PROGRESS_MS);
   try {
-    if ((await follow(options, backup)) === 'live') return await goLive(options, parts, disks, console, snapshots);
+    if ((await follow(options, backup, own.failed)) === 'live')
+      return await goLive(options, parts, disks, console, snapshots);
     finalSnapshot(options, backup.machine);
     return backupReport(backup, null);
   } catch (error) {
@@ -120,7 +125,11 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
 }
 
 /** Follow the log; a signal ends a backup that nobody's parent started. */
-async function follow(options: BackupRunOptions, backup: BackupSession): Promise<'finished' | 'live'> {
+async function follow(
+  options: BackupRunOptions,
+  backup: BackupSession,
+  failed: Promise<never>,
+): Promise<'finished' | 'live'> {
   let interrupt: () => void = () => undefined;
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = () => {
@@ -131,7 +140,7 @@ async function follow(options: BackupRunOptions, backup: BackupSession): Promise
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    return await Promise.race([backup.follow(), interrupted]);
+    return await Promise.race([backup.follow(), interrupted, failed]);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
@@ -155,6 +164,7 @@ async function goLive(
     machine,
     clock: new ClockPolicy(machine.config.clock),
     disks: disks.backends,
+    drives: options.drives,
     console,
     ports,
     arbiter: options.arbiter,

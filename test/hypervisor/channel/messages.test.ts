@@ -54,6 +54,7 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
         }),
         { nil: null },
       ),
+      drives: fc.array(fc.record({ shared: fc.boolean(), backupReads: fc.boolean() }), { maxLength: 8 }),
     }),
     header: body,
   }),
@@ -97,10 +98,16 @@ const GOLDEN: [Message, string][] = [
   [
     {
       type: 'welcome',
-      welcome: { epoch: 1, primaryId: 'a', checkpointMs: null, heartbeat: null },
+      welcome: {
+        epoch: 1,
+        primaryId: 'a',
+        checkpointMs: null,
+        heartbeat: null,
+        drives: [{ shared: true, backupReads: false }],
+      },
       header: Uint8Array.of(9, 8),
     },
-    `0340000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null,"heartbeat":null}')}0908`,
+    `036f000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null,"heartbeat":null,"drives":[{"shared":true,"backupReads":false}]}')}0908`,
   ],
   [
     { type: 'pages', pages: [{ page: 0x102, bytes: new Uint8Array(PAGE_BYTES).fill(0xab) }] },
@@ -194,7 +201,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(5);
+    expect(CHANNEL_PROTOCOL).toBe(6);
   });
 });
 

@@ -108,7 +108,16 @@ export class Rig {
     const events: SessionEvent[] = [];
     const replicaId = `live-${this.#count++}`;
     const session = new LiveSession({
-      ...{ machine, clock: new ClockPolicy('host'), disks: [], console, ports: [], arbiter: this.arbiter, replicaId },
+      ...{
+        machine,
+        clock: new ClockPolicy('host'),
+        disks: [],
+        drives: [],
+        console,
+        ports: [],
+        arbiter: this.arbiter,
+        replicaId,
+      },
       ...{
         epoch: 1,
         detectMs: DETECT_MS,

@@ -1,0 +1,118 @@
+/**
+ * What a backup does with disks itself: it reads where the log leaves the data out, and writes a copy of its own where
+ * the disk is not shared.
+ *
+ *   guest asks to read -> host.read() ...... data      entry of the completion: ready() -> answered() -> Machine.apply
+ *   guest asks to write a copy of its own: nothing     entry of the completion, not failed: host.perform()
+ *
+ * A read begins when the guest asks and is waited for at its completion's entry. If the live replica's read failed the
+ * log says so, and nothing is expected here; if only ours fails the host tries again until it succeeds. A write is
+ * performed when the log says that the live replica's was: a copy never has what the guest was told is not there.
+ * Source: Scales et al. 2010, sections 4.1 and 4.2.
+ */
+import type { DiskRequest } from '../../devices/environment.js';
+import { assert } from '../../emulator/errors.js';
+import type { DriveReplication } from '../backend/drive-replication.js';
+import type { Entry } from '../log/entry.js';
+import type { Machine } from '../machine/machine.js';
+
+export interface BackupDiskHost {
+  /** Read until it succeeds; `done` once, later, unless the returned function is called before. */
+  read(request: DiskRequest, done: (data: Uint8Array) => void): () => void;
+  /** Write or flush this replica's own copy. */
+  perform(request: DiskRequest): void;
+}
+
+export interface BackupDisksOptions {
+  readonly drives: readonly DriveReplication[];
+  readonly host: BackupDiskHost;
+}
+
+type DiskEntry = Extract<Entry, { kind: 'disk' }>;
+
+interface Reading {
+  data: Uint8Array | null;
+  readonly cancel: () => void;
+}
+
+export class BackupDisks {
+  readonly #machine: Machine;
+  readonly #drives: readonly DriveReplication[];
+  readonly #host: BackupDiskHost | null;
+  readonly #reading = new Map<string, Reading>();
+  #readsDone = 0;
+  /** Called when a read that may be waited for is there. */
+  onData: () => void = () => undefined;
+
+  /** `machine` may have requests under way from before. */
+  constructor(machine: Machine, options: BackupDisksOptions | null) {
+    this.#machine = machine;
+    this.#drives = options?.drives ?? [];
+    this.#host = options?.host ?? null;
+    for (const { request } of machine.pendingDiskRequests()) this.emitted(request);
+  }
+
+  /** Entries of reads done here that were executed so far. */
+  get readsDone(): number {
+    return this.#readsDone;
+  }
+
+  /** The guest asks something of a disk. True: that is an output of the live replica. */
+  emitted(request: DiskRequest): boolean {
+    const drive = this.#drives[request.drive];
+    if (request.op === 'read' && drive?.backupReads === true) this.#read(request);
+    return request.op === 'write' && drive?.shared !== false;
+  }
+
+  /** Whether everything is here that the entry needs. */
+  ready(entry: DiskEntry): boolean {
+    return !this.#leftOut(entry) || this.#reading.get(keyOf(entry))?.data != null;
+  }
+
+  /** The entry happens now: returns it with its data. */
+  answered(entry: DiskEntry): DiskEntry {
+    const reading = this.#reading.get(keyOf(entry));
+    if (this.#leftOut(entry)) {
+      assert(reading?.data != null, 'an entry of a read happens when its data is here');
+      this.#readsDone++;
+      this.#reading.delete(keyOf(entry));
+      return { ...entry, data: reading.data };
+    }
+    this.#reading.delete(keyOf(entry));
+    reading?.cancel();
+    if (entry.status === 'ok' && this.#drives[entry.drive]?.shared === false) this.#perform(entry);
+    return entry;
+  }
+
+  /** No entry will be executed any more. */
+  stop(): void {
+    for (const { cancel } of this.#reading.values()) cancel();
+    this.#reading.clear();
+  }
+
+  #read(request: DiskRequest): void {
+    assert(this.#host !== null, 'a backup that reads disks has a host');
+    const reading: Reading = {
+      data: null,
+      cancel: this.#host.read(request, (data) => {
+        reading.data = data;
+        this.onData();
+      }),
+    };
+    this.#reading.set(keyOf(request), reading);
+  }
+
+  #perform(entry: DiskEntry): void {
+    const request = this.#machine.pendingDiskRequest(entry);
+    if (request !== undefined && request.op !== 'read') this.#host?.perform(request);
+  }
+
+  /** A read that succeeded on the live replica, and whose data we read ourselves. */
+  #leftOut(entry: DiskEntry): boolean {
+    return entry.status === 'ok' && entry.data.length === 0 && this.#reading.has(keyOf(entry));
+  }
+}
+
+function keyOf({ drive, tag }: { readonly drive: number; readonly tag: number }): string {
+  return `${drive}:${tag}`;
+}

@@ -1,0 +1,40 @@
+/** nbdkit as a disk server that fails as often as told. */
+import { spawn } from 'node:child_process';
+import { createConnection } from 'node:net';
+
+/** Whether somebody listens at a UNIX socket. */
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createConnection(socket);
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => {
+      resolve(false);
+    });
+  });
+}
+
+/** Run `use` while `nbdkit -U SOCKET ARGS` serves. */
+export async function withNbdkit<T>(socket: string, args: readonly string[], use: () => Promise<T>): Promise<T> {
+  const server = spawn('nbdkit', ['-f', '-U', socket, ...args], { stdio: 'ignore' });
+  const missing = new Promise<never>((_, reject) => {
+    server.on('error', () => {
+      reject(new Error('nbdkit is not installed; "make extras" installs it'));
+    });
+    server.on('exit', (status) => {
+      reject(new Error(`nbdkit ended with status ${status ?? 'of a signal'}`));
+    });
+  });
+  const up = async (): Promise<void> => {
+    while (!(await answers(socket))) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  try {
+    await Promise.race([up(), missing]);
+    return await Promise.race([use(), missing]);
+  } finally {
+    missing.catch(() => undefined);
+    server.kill('SIGKILL');
+  }
+}
