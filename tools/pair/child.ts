@@ -66,7 +66,8 @@ export class Child {
   }
 
   send(message: FromParent): void {
-    if (this.alive && this.#process.connected) this.#process.send(message);
+    // One that dies just now is heard of by its exit.
+    if (this.alive && this.#process.connected) this.#process.send(message, () => undefined);
   }
 
   /** kill -9. */
