@@ -1,8 +1,8 @@
 /*
- * idle: sleeps. HLT, a timer interrupt, HLT again; one line every ten seconds of guest time.
+ * idle: sleeps. HLT, a timer interrupt, HLT again; one line every `report` ticks.
  *
  * For tests: an idle guest must cost little, and an idle primary must still move its backup on.
- * Options: hz=100 (19 to 10000), ticks=0 (stops after so many; 0: never).
+ * Options: hz=100 (19 to 10000), ticks=0 (stops after so many; 0: never), report=1000.
  */
 #include "console.h"
 #include "options.h"
@@ -10,12 +10,11 @@
 #include "runtime.h"
 #include "timer-chip.h"
 
-#define REPORT_SECONDS 10
-
 int guest_main(void)
 {
     uint32_t hz = option_number("hz", 100, TIMER_HZ_LOWEST, 10000);
-    uint32_t last = option_number("ticks", 0, 0, 0x7fffffff), next_report = hz * REPORT_SECONDS;
+    uint32_t last = option_number("ticks", 0, 0, 0x7fffffff);
+    uint32_t report = option_number("report", 1000, 1, 0x7fffffff), next_report = report;
     print("idle: %u Hz\n", hz);
     timer_start(hz);
     for (;;) {
@@ -27,7 +26,7 @@ int guest_main(void)
         }
         if (ticks >= next_report) {
             print("idle: %u ticks\n", ticks);
-            next_report += hz * REPORT_SECONDS;
+            next_report += report;
         }
         interrupts_wait();
     }
