@@ -25,13 +25,15 @@
  * | 13 zeros | u32 number of a page that has become all zeros, repeated |
  * | 14 round | u32 number of the round that ends here, u32 pages sent in it |
  * | 15 stored | u32 number of the round |
+ * | 16 to 20 | copies of disks: copy-messages.ts |
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
+import { COPY_MESSAGES, copyBody, decodeCopyMessage, type CopyMessage } from './copy-messages.js';
 import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
 import { driveReplicationSchema } from '../backend/drive-replication.js';
 
-export const CHANNEL_PROTOCOL = 6;
+export const CHANNEL_PROTOCOL = 7;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -113,7 +115,8 @@ export type Message =
   | { readonly type: 'blob'; readonly data: Uint8Array }
   | { readonly type: 'zeros'; readonly pages: readonly number[] }
   | { readonly type: 'round'; readonly round: number; readonly pages: number }
-  | { readonly type: 'stored'; readonly round: number };
+  | { readonly type: 'stored'; readonly round: number }
+  | CopyMessage;
 
 const TYPES = [
   '',
@@ -132,6 +135,7 @@ const TYPES = [
   'zeros',
   'round',
   'stored',
+  ...COPY_MESSAGES,
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
@@ -175,6 +179,8 @@ function body(message: Message): Uint8Array[] {
       return [u32(message.round, message.pages)];
     case 'stored':
       return [u32(message.round)];
+    default:
+      return copyBody(message);
   }
 }
 
@@ -230,6 +236,8 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
     case 'stored':
       exactly(rest, 4);
       return { type, round: rest.readUInt32LE(0) };
+    default:
+      return decodeCopyMessage(type, rest);
   }
 }
 

@@ -84,6 +84,13 @@ export class BackupDisks {
     return entry;
   }
 
+  /** The run ends here: what is under way on copies of our own is done like on the live replica's. */
+  ended(): void {
+    for (const { request } of this.#machine.pendingDiskRequests()) {
+      if (request.op === 'write' && this.#drives[request.drive]?.shared === false) this.#host?.perform(request);
+    }
+  }
+
   /** No entry will be executed any more. */
   stop(): void {
     for (const { cancel } of this.#reading.values()) cancel();

@@ -192,7 +192,10 @@ export class BackupReplica {
         this.#compareDigest(entry.digest, entry.at, seq);
         return;
       case 'control':
-        if (entry.control.op === 'stop') this.#end = entry.control;
+        if (entry.control.op === 'stop') {
+          this.#end = entry.control;
+          this.disks.ended();
+        }
         if (entry.control.op === 'configure') this.settings.set(entry.control);
         if (entry.control.op === 'snapshot') this.#options.onSnapshot?.(entry.control.name);
         return;

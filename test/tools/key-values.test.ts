@@ -97,6 +97,7 @@ describe('--drive', () => {
     ['file=disk.img,if=ide', { path: 'disk.img', kind: 'ide', readonly: false, ...shared }],
     ['file=disk.img,readonly=off,shared=on', { path: 'disk.img', kind: 'virtio', readonly: false, ...shared }],
     ['file=a,backup-reads=on', { path: 'a', kind: 'virtio', readonly: false, shared: true, backupReads: true }],
+    ['file=a,shared=off', { path: 'a', kind: 'virtio', readonly: false, shared: false, backupReads: false }],
     ['readonly=on,file=/a b/c=d.img', { path: '/a b/c=d.img', kind: 'virtio', readonly: true, ...shared }],
   ])('%s', (text, drive) => {
     expect(parseDrive(text)).toEqual(drive);
@@ -107,7 +108,7 @@ describe('--drive', () => {
     ['file=', 'needs file=PATH or nbd://HOST:PORT/EXPORT'],
     ['disk.img', '"disk.img" is not one of file=, if=, shared=, readonly=, backup-reads='],
     ['file=a,if=scsi', 'if must be virtio or ide, not "scsi"'],
-    ['file=a,shared=off', 'shared must be on, not "off"'],
+    ['file=a,shared=maybe', 'shared must be on or off, not "maybe"'],
     ['file=a,readonly=yes', 'readonly must be on or off, not "yes"'],
     ['file=a,file=b', 'file is given twice'],
   ])('refuses %s: %s', (text, reason) => {

@@ -147,7 +147,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
 };
 
 function exitStatus(result: PairResult, interrupted: boolean): number {
-  if (result.identical === false) return 3;
+  if (result.identical === false || result.copies.some(({ identical }) => identical === false)) return 3;
   if (result.replicas.every(({ survived }) => !survived)) return 4;
   const { client } = result;
   if (client !== null && (client.lost > 0 || client.duplicated > 0)) return 4;

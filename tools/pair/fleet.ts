@@ -7,10 +7,12 @@
  * Invariants: at most one backup at a time; a replacement starts only when a replica has said that it is live and
  * without a backup; nothing is started once a live replica has reported the end of the run.
  */
+import { ConfigError } from '../../emulator/errors.js';
 import type { ToParent } from '../replica/parent-link.js';
 import { NO_LOG } from '../replica/report.js';
 import type { ReplicaReport, Takeover, Transfer } from '../replica/result.js';
 import { Child } from './child.js';
+import { makeCopies } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
 import { backupArguments, primaryArguments } from './replica-arguments.js';
 import { whileAlive } from './while-alive.js';
@@ -165,6 +167,7 @@ export class Fleet {
   }
 
   #startBackup(name: string, channel: string): Member {
+    makeCopies(this.#options.plan.drives, name);
     this.#backup = this.#start(name, backupArguments(this.#options, name, this.#switchAddress, channel));
     return this.#backup;
   }
@@ -174,8 +177,13 @@ export class Fleet {
     const live = this.#live;
     if (!this.#options.replace || this.#over || this.#backup !== null) return;
     if (live === null || !live.child.alive || live.channel === null) return;
-    const backup = this.#startBackup(`backup-${this.members.length}`, live.channel);
-    this.#options.onEvent({ kind: 'replacing', who: backup.name, pid: backup.child.pid });
+    try {
+      const backup = this.#startBackup(`backup-${this.members.length}`, live.channel);
+      this.#options.onEvent({ kind: 'replacing', who: backup.name, pid: backup.child.pid });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      process.stderr.write(`ft86: no new backup: ${error.message}\n`);
+    }
   }
 
   #exited(member: Member): void {

@@ -24,8 +24,10 @@ function sentence(event: AnyEvent): string {
       return `listens for a backup at ${String(event['channel'])}`;
     case 'backup-joined': {
       const transfer = event['transfer'] as Transfer;
+      const { compared, sent } = transfer.blocks;
+      const copied = compared === 0 ? '' : `; of ${compared} blocks of its own disks ${sent} were sent`;
       const rounds = `${transfer.rounds} round${transfer.rounds === 1 ? '' : 's'}`;
-      return `a backup joined; ${transfer.bytes} bytes of state sent in ${ms(transfer.totalMs)}, ${rounds}; the guest stood still for ${ms(transfer.pauseMs)}`;
+      return `a backup joined; ${transfer.bytes} bytes of state sent in ${ms(transfer.totalMs)}, ${rounds}; the guest stood still for ${ms(transfer.pauseMs)}${copied}`;
     }
     case 'transfer':
     case 'receiving':
@@ -67,8 +69,8 @@ export function isProgress(event: AnyEvent): boolean {
 }
 
 /** How far a state transfer is. */
-function transferProgress({ round, share, bytes }: TransferProgress): string {
-  return `state transfer: round ${round}, ${Math.round(share * 100)} %, ${(bytes / 2 ** 20).toFixed(0)} MiB sent`;
+function transferProgress({ round, drive, share, bytes }: TransferProgress): string {
+  return `state transfer: ${drive === null ? `round ${round}` : `copy of drive ${drive}`}, ${Math.round(share * 100)} %, ${(bytes / 2 ** 20).toFixed(0)} MiB sent`;
 }
 
 /** One line about a pair's event, or null for those that are progress only. */
@@ -130,6 +132,10 @@ function speeds(result: PairResult): string {
   if (lagMsP50 !== null) lines.push(`backup's lag: median ${ms(lagMsP50)}, 99 % below ${ms(lagMsP99 ?? 0)}`);
   const { released, heldMsP50, heldMsP99 } = result.outputs;
   lines.push(`outputs: ${released} released, held for ${ms(heldMsP50)} (median), 99 % below ${ms(heldMsP99)}`);
+  for (const { path, identical } of result.copies) {
+    if (identical === true) lines.push(colors.green(`${path}: both copies are identical`));
+    else lines.push(identical === null ? `${path}: one copy was left` : colors.red(`${path}: the copies DIFFER`));
+  }
   const { checkpoints, takeover } = result;
   if (checkpoints !== null) {
     const { count, pages, pauseMsP50, pauseMsP99 } = checkpoints;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { formatDrive } from '../replica/drive-options.js';
 import { formatNet } from '../replica/net-options.js';
+import { drivesOf } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
 
 /** Where a replica takes a backup: on this machine, a port that is free. */
@@ -47,7 +48,7 @@ export function finalSnapshot(options: Pick<PairOptions, 'runDirectory'>, name: 
 function commonArguments(options: PairOptions, name: string, switchAddress: string | null): string[] {
   const { drives, nics, until } = options.plan;
   return [
-    ...drives.flatMap((drive) => ['--drive', formatDrive(drive)]),
+    ...drivesOf(drives, name).flatMap((drive) => ['--drive', formatDrive(drive)]),
     ...nics.flatMap((nic) => ['--net', formatNet({ ...nic, switch: nic.switch ?? switchAddress })]),
     ...['--name', options.name, '--run-directory', options.runDirectory],
     ...['--arbiter', options.arbiter],

@@ -18,8 +18,9 @@ import type { UdpTarget } from '../load/udp-client.js';
 import { hostMs } from '../replica/host-time.js';
 import { startSwitch, type SwitchProcess } from '../switch/switch-child.js';
 import type { BoundForward } from '../switch/uplink.js';
-import { Fleet } from './fleet.js';
+import { Fleet, type Member } from './fleet.js';
 import { injectFaults, type Faults } from './faults.js';
+import { checkCopies, settleCopies } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
 import { finalSnapshot } from './replica-arguments.js';
 import { summarise, type PairResult } from './summary.js';
@@ -31,6 +32,9 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
   const { plan, runDirectory } = options;
   const files = plan.drives.map(({ path }) => path);
   if (files.length === 0) throw new ConfigError('--disk-server', 'on', 'the guest has no drive');
+  if (plan.drives.some(({ shared }) => !shared)) {
+    throw new ConfigError('--disk-server', 'on', 'a drive with shared=off has no server between');
+  }
   if (files.some(isNbdUri)) throw new ConfigError('--disk-server', 'on', 'a drive is on a server already');
   const server = await startDiskServer(runDirectory, files);
   const drives = plan.drives.map((drive, i) => ({ ...drive, path: server.drives[i]! }));
@@ -42,6 +46,7 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
 }
 
 async function runReplicas(options: PairOptions): Promise<PairResult> {
+  checkCopies(options.plan.drives);
   const network = options.plan.nics.length > 0 ? await startNetwork(options) : null;
   const fleet = new Fleet(options, network?.address ?? null);
   try {
@@ -53,7 +58,9 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
     const client = await guestRun(options, fleet, forwards[0] ?? null, faults);
     faults.cancel();
     await fleet.settle();
+    const copies = await settleCopies(options.plan.drives, orderly(fleet.live), orderly(fleet.backup));
     return summarise({
+      copies,
       image: options.plan.config.image,
       members: fleet.members,
       live: fleet.live,
@@ -69,6 +76,11 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
     await network?.stop();
     await options.console.close();
   }
+}
+
+/** The name of a replica that ended in order. */
+function orderly(member: Member | null): string | null {
+  return member?.report?.error === null ? member.name : null;
 }
 
 function startNetwork(options: PairOptions): Promise<SwitchProcess> {

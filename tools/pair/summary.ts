@@ -7,6 +7,7 @@ import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
 import { NO_LOG } from '../replica/report.js';
 import { JSON_VERSION, type Checkpoints, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
+import type { CopyResult } from './own-copies.js';
 import type { Member } from './fleet.js';
 
 /** What a summary needs to know of a replica. */
@@ -53,6 +54,8 @@ export interface PairResult {
   /** Null when the backup follows the log. */
   readonly checkpoints: Checkpoints | null;
   readonly client: LoadResult | null;
+  /** Drives with shared=off. */
+  readonly copies: readonly CopyResult[];
   readonly postCodes: PostCodes | null;
   readonly error: string | null;
 }
@@ -70,6 +73,7 @@ export interface PairEvidence {
   /** Where the replica called `name` left its final state. */
   readonly snapshotOf: (name: string) => string;
   readonly client: LoadResult | null;
+  readonly copies: readonly CopyResult[];
 }
 
 const NO_DIFF = { registers: [], pages: [], devices: [] };
@@ -111,6 +115,7 @@ export function summarise(evidence: PairEvidence): PairResult {
     checkpoints:
       survivor?.checkpoints ?? members.find(({ last }) => last.checkpoints !== null)?.last.checkpoints ?? null,
     client: evidence.client,
+    copies: evidence.copies,
     postCodes: survivor?.postCodes ?? null,
     error: divergence(evidence)?.error ?? null,
   };

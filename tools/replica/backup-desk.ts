@@ -7,7 +7,6 @@
  */
 import { ReplicaError } from '../../emulator/errors.js';
 import type { Welcome } from '../../hypervisor/channel/messages.js';
-import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
@@ -16,6 +15,7 @@ import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
 import type { HeartbeatPeer, HeartbeatPort } from './heartbeat-socket.js';
+import type { OpenDrive } from './open-disks.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
 import type { Checkpoints, Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -27,7 +27,7 @@ export interface DeskOptions {
   readonly console: ConsoleTail;
   readonly replicaId: string;
   /** How a backup has each drive. */
-  readonly drives: readonly DriveReplication[];
+  readonly drives: readonly OpenDrive[];
   readonly detectMs: number;
   readonly lagMs: number;
   /** Time between checkpoints; null: the backup follows the log. */
@@ -181,7 +181,7 @@ export class BackupDesk {
       drives: this.#options.drives.map(({ shared, backupReads }) => ({ shared, backupReads })),
     };
     return new StateSender(
-      { connection, machine, welcome, header, detectMs },
+      { connection, machine, welcome, header, detectMs, copies: this.#options.drives.map(({ copy }) => copy) },
       {
         pause: () => {
           this.#paused = true;

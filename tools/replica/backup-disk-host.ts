@@ -15,13 +15,16 @@ export class OwnDisks implements BackupDiskHost {
   readonly failed: Promise<never>;
   readonly #backends: readonly DiskBackend[];
   readonly #say: (message: string) => void;
-  #fail: (error: ReplicaError) => void = () => undefined;
+  /** It is not. */
+  readonly fail: (error: Error) => void;
 
   /** @param say tells the person at the terminal */
   constructor(backends: readonly DiskBackend[], say: (message: string) => void) {
     this.#backends = backends;
     this.#say = say;
-    this.failed = new Promise((_, reject) => (this.#fail = reject));
+    let fail: (error: Error) => void = () => undefined;
+    this.failed = new Promise((_, reject) => (fail = reject));
+    this.fail = fail;
     this.failed.catch(() => undefined);
   }
 
@@ -52,7 +55,7 @@ export class OwnDisks implements BackupDiskHost {
   perform(request: DiskRequest): void {
     this.#backend(request).submit(internalRequest(request), ({ status }) => {
       if (status === 'ok') return;
-      this.#fail(
+      this.fail(
         new ReplicaError(`this replica's own copy is of no use any more: ${request.op} of ${placeOf(request)} failed`),
       );
     });

@@ -4,6 +4,7 @@ import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { BackupDisksOptions } from '../../hypervisor/ft/backup-disks.js';
 import type { MachineConfig } from '../../hypervisor/machine/machine-config.js';
+import type { CopyReceiver } from './copy-receiver.js';
 import type { FollowerOptions } from './follower.js';
 import type { Takeover } from './result.js';
 import type { TransferProgress } from './state-sender.js';
@@ -17,6 +18,8 @@ export interface BackupSessionOptions extends FollowerOptions {
   readonly checkConfig: (config: MachineConfig, drives: readonly DriveReplication[]) => void;
   /** What it does with disks itself; undefined: nothing. */
   readonly disks?: BackupDisksOptions | undefined;
+  /** Makes its own copies of disks equal to the live replica's; undefined: it has none. */
+  readonly copies?: Pick<CopyReceiver, 'take'> | undefined;
   /** True when nobody listens at the primary's address any more: its process is gone. */
   readonly primaryGone: () => Promise<boolean>;
   readonly onSnapshot: (name: string) => void;

@@ -136,6 +136,11 @@ export class BackupSession {
         this.#joiner.roundEnded(message.round);
         this.#options.connection.send(encodeMessage({ type: 'stored', round: message.round }));
         return;
+      case 'digests':
+      case 'block':
+      case 'blocks-end':
+        if (this.#state === 'joining') this.#options.copies?.take(message);
+        return;
       case 'state':
         this.#stateComplete(message);
         return;

@@ -25,7 +25,7 @@ export function parseDrive(text: string): DriveOptions {
   const given = parseKeyValues('--drive', served ? `file=${text}` : text, {
     file: null,
     if: ['virtio', 'ide'],
-    shared: ['on'],
+    shared: ['on', 'off'],
     readonly: ['on', 'off'],
     'backup-reads': ['on', 'off'],
   });
@@ -35,14 +35,14 @@ export function parseDrive(text: string): DriveOptions {
     path: given['file'],
     kind: given['if'] === 'ide' ? 'ide' : 'virtio',
     readonly: given['readonly'] === 'on',
-    shared: true,
+    shared: given['shared'] !== 'off',
     backupReads: given['backup-reads'] === 'on',
   };
 }
 
 /** The text that parseDrive() reads. */
-export function formatDrive({ path, kind, readonly, backupReads }: DriveOptions): string {
-  const reads = backupReads ? ',backup-reads=on' : '';
+export function formatDrive({ path, kind, readonly, shared, backupReads }: DriveOptions): string {
+  const reads = `${shared ? '' : ',shared=off'}${backupReads ? ',backup-reads=on' : ''}`;
   return `${isNbdUri(path) ? '' : 'file='}${path},if=${kind},readonly=${readonly ? 'on' : 'off'}${reads}`;
 }
 
@@ -52,24 +52,30 @@ export function plainDrive(path: string, kind: DriveKind): DriveOptions {
 }
 
 /** Refuse what a backup that executes nothing cannot do, and a recording that could not be replayed. @throws ConfigError */
-export function checkBackupReads(
+export function checkDrivesFit(
   drives: readonly DriveOptions[],
   checkpointMs: number | null,
   record: string | undefined,
 ): void {
-  if (!drives.some(({ backupReads }) => backupReads)) return;
-  const refused = (why: string): ConfigError => new ConfigError('--drive', 'backup-reads=on', why);
-  if (checkpointMs !== null) throw refused('under --replication checkpoint the backup executes nothing');
-  if (record !== undefined) throw refused('with --record the log needs what the disk returned');
+  for (const { shared, backupReads } of drives) {
+    const idle = 'under --replication checkpoint the backup executes nothing';
+    if (!shared && checkpointMs !== null) throw new ConfigError('--drive', 'shared=off', idle);
+    if (!backupReads) continue;
+    if (checkpointMs !== null) throw new ConfigError('--drive', 'backup-reads=on', idle);
+    if (record === undefined) continue;
+    throw new ConfigError('--drive', 'backup-reads=on', 'with --record the log needs what the disk returned');
+  }
 }
 
 /** Refuse to join a live replica that has its drives in another way. @throws ConfigError */
 export function checkReplication(own: readonly DriveReplication[], live: readonly DriveReplication[]): void {
-  for (const [i, { backupReads }] of live.entries()) {
+  const onOff = (on: boolean): string => (on ? 'on' : 'off');
+  const textOf = (drive: DriveReplication): string =>
+    `shared=${onOff(drive.shared)},backup-reads=${onOff(drive.backupReads)}`;
+  for (const [i, theirs] of live.entries()) {
     const here = own[i];
-    if (here === undefined || here.backupReads === backupReads) continue;
-    const text = `backup-reads=${here.backupReads ? 'on' : 'off'}`;
-    throw new ConfigError('--drive', text, `the live replica has it otherwise for drive ${i}`);
+    if (here === undefined || textOf(here) === textOf(theirs)) continue;
+    throw new ConfigError('--drive', textOf(here), `the live replica has drive ${i} with ${textOf(theirs)}`);
   }
 }
 

@@ -47,7 +47,12 @@ export class Joiner {
   /** How far the transfer is; pages ascend within a round. */
   get progress(): TransferProgress {
     const pages = (this.#machine?.config.memoryBytes ?? PAGE_BYTES) / PAGE_BYTES;
-    return { round: this.#round, share: (this.#newestPage + 1) / pages, bytes: this.#pagesStored * PAGE_BYTES };
+    return {
+      round: this.#round,
+      drive: null,
+      share: (this.#newestPage + 1) / pages,
+      bytes: this.#pagesStored * PAGE_BYTES,
+    };
   }
 
   /** The live replica has sent all of a round. */

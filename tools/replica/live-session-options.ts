@@ -1,12 +1,12 @@
 /** What a live session is connected to and how it behaves, and what it tells. */
 import type { ConsoleSink, DiskBackend } from '../../hypervisor/backend/backend.js';
-import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import type { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Settings } from '../../hypervisor/ft/settings.js';
 import type { LogAccount } from '../../hypervisor/log/account.js';
 import type { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
+import type { OpenDrive } from './open-disks.js';
 import type { Transfer } from './result.js';
 import type { TransferProgress } from './state-sender.js';
 
@@ -15,7 +15,7 @@ export interface LiveSessionOptions {
   readonly clock: ClockPolicy;
   readonly disks: readonly DiskBackend[];
   /** How a backup has each of them. */
-  readonly drives: readonly DriveReplication[];
+  readonly drives: readonly OpenDrive[];
   readonly console: ConsoleSink;
   /** One for each NIC; null: a cable that ends nowhere. */
   readonly ports: readonly (NetworkPort | null)[];

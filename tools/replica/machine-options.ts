@@ -104,7 +104,8 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       type: 'string',
       array: true,
       default: [],
-      describe: 'file=PATH or nbd://HOST:PORT/EXPORT, then [,if=virtio|ide][,readonly=on|off][,backup-reads=on|off]',
+      describe:
+        'file=PATH or nbd://HOST:PORT/EXPORT, then [,if=virtio|ide][,readonly=on|off][,shared=on|off][,backup-reads=on|off]',
     })
     .option('net', {
       type: 'string',

@@ -43,7 +43,7 @@ async function drivesArbiter(
   name: string,
   key: Uint8Array | null,
 ): Promise<DiskServerArbiter | null> {
-  const drive = drives.find(({ path }) => isNbdUri(path));
+  const drive = drives.find(isFenced);
   if (drive === undefined) return null;
   const arbiter = new DiskServerArbiter(parseNbdUri('--drive', drive.path), key, name);
   return (await arbiter.supported()) ? arbiter : null;
@@ -51,9 +51,14 @@ async function drivesArbiter(
 
 /** What --arbiter of a pair's replicas is: the server of its drives, else a directory of this run. */
 export async function pairArbiter(drives: readonly DriveOptions[], name: string, folder: string): Promise<string> {
-  const served = drives.find(({ path }) => isNbdUri(path));
+  const served = drives.find(isFenced);
   if (served !== undefined && (await drivesArbiter(drives, name, null)) !== null) return served.path;
   return `file:${join(folder, 'arbiter')}`;
+}
+
+/** A disk of one's own decides nothing. */
+function isFenced({ path, shared }: DriveOptions): boolean {
+  return shared && isNbdUri(path);
 }
 
 function openDirectory(text: string, name: string): Arbiter {

@@ -2,37 +2,51 @@
 import type { DiskRequest } from '../../devices/environment.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { SECTOR_BYTES, type DiskBackend } from '../../hypervisor/backend/backend.js';
+import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import { DiskFile } from '../../hypervisor/backend/disk-file.js';
 import { isInternal } from '../../hypervisor/backend/internal-request.js';
+import { OwnDisk } from '../../hypervisor/backend/own-disk.js';
 import { NbdDisk, type DiskUser } from '../../hypervisor/nbd/nbd-disk.js';
 import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
 import type { DriveOptions } from './drive-options.js';
 import { fileSize } from './option-files.js';
 
+/** How a backup has a drive, and our copy of it where it is not shared. */
+export interface OpenDrive extends DriveReplication {
+  readonly copy: OwnDisk | null;
+}
+
 export interface OpenDisks {
+  readonly drives: readonly OpenDrive[];
   readonly backends: readonly DiskBackend[];
   /** Rejects when this replica must not use one of them any more. */
   readonly lost: Promise<never>;
-  /** Use them as a live replica. Waits for servers. @throws ReplicaError when another replica is live */
+  /** Use the shared ones as a live replica. Waits for servers. @throws ReplicaError when another replica is live */
   attach(user: DiskUser): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Open every drive. @throws ConfigError, ReplicaError when a server cannot be reached */
 export async function openDisks(drives: readonly DriveOptions[], key: Uint8Array | null): Promise<OpenDisks> {
-  const backends: (DiskFile | NbdDisk)[] = [];
-  for (const [slot, drive] of drives.entries()) backends.push(await openDisk(drive, slot, key));
-  const served = backends.filter((disk) => disk instanceof NbdDisk);
+  const disks: (DiskFile | NbdDisk)[] = [];
+  for (const [slot, drive] of drives.entries()) disks.push(await openDisk(drive, slot, key));
+  const open = drives.map(({ shared, backupReads }, slot) => {
+    return { shared, backupReads, copy: shared ? null : new OwnDisk(disks[slot]!, slot) };
+  });
+  const served = disks.filter((disk) => disk instanceof NbdDisk);
   const lost = Promise.race([new Promise<never>(() => undefined), ...served.map((disk) => disk.lost)]);
   lost.catch(() => undefined);
   return {
-    backends,
+    drives: open,
+    backends: disks.map((disk, slot) => open[slot]?.copy ?? disk),
     lost,
     attach: async (user) => {
-      for (const disk of served) await disk.attach(user);
+      for (const [slot, disk] of disks.entries()) {
+        if (disk instanceof NbdDisk && drives[slot]?.shared === true) await disk.attach(user);
+      }
     },
     close: async () => {
-      for (const disk of backends) await disk.close();
+      for (const disk of disks) await disk.close();
     },
   };
 }

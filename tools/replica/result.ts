@@ -3,6 +3,8 @@ import type { PostCodes } from '../../devices/post-code.js';
 import type { LogTotals } from '../../hypervisor/log/account.js';
 import type { StopReason } from '../../hypervisor/log/entry.js';
 
+import type { CopyTotals } from './copy-sender.js';
+
 /** Version of the JSON results (docs/json.md). */
 export const JSON_VERSION = 1;
 
@@ -20,6 +22,8 @@ export interface Takeover {
 export interface Transfer {
   readonly bytes: number;
   readonly rounds: number;
+  /** Blocks of disks that are not shared: compared, and sent because they differed or were written meanwhile. */
+  readonly blocks: CopyTotals;
   readonly pauseMs: number;
   readonly totalMs: number;
 }

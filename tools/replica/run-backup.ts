@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { ConfigError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
 import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
+import { encodeMessage } from '../../hypervisor/channel/messages.js';
 import { connect, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
@@ -15,6 +16,7 @@ import { BackupSession } from './backup-session.js';
 import type { BackupEvent } from './backup-session-options.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
+import { CopyReceiver } from './copy-receiver.js';
 import { hostMs } from './host-time.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -30,8 +32,10 @@ import { backupReport, liveReport } from './report.js';
 import type { ReplicaReport, Takeover } from './result.js';
 import { killSelf, onStopSignals, savingDivergence } from './run-live.js';
 import { openConsole } from './surroundings.js';
+import { TRANSFER_PROGRESS_MS } from './state-sender.js';
 import { takeBackups } from './take-backups.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
+import { throttled } from './throttled.js';
 
 export interface BackupRunOptions {
   readonly name: string;
@@ -93,6 +97,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
       );
     },
     disks: { drives: options.drives, host: own },
+    copies: copiesOf(disks, connection, own, options.onEvent),
     primaryGone: () => nobodyListens(options),
     onSnapshot: (name) => {
       onSnapshot(options, snapshots, backup.machine, name);
@@ -122,6 +127,29 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     await console.close();
     backup.machine?.dispose();
   }
+}
+
+/** Makes this replica's own disks equal to the live replica's. */
+function copiesOf(
+  { drives }: OpenDisks,
+  connection: FrameConnection,
+  own: OwnDisks,
+  onEvent: BackupRunOptions['onEvent'],
+): CopyReceiver {
+  return new CopyReceiver(
+    drives.map(({ copy }) => copy),
+    {
+      answer: (message) => {
+        connection.send(encodeMessage(message));
+      },
+      failed: (error) => {
+        own.fail(error);
+      },
+      progress: throttled(TRANSFER_PROGRESS_MS, (progress) => {
+        onEvent({ kind: 'receiving', progress });
+      }),
+    },
+  );
 }
 
 /** Follow the log; a signal ends a backup that nobody's parent started. */
@@ -164,7 +192,7 @@ async function goLive(
     machine,
     clock: new ClockPolicy(machine.config.clock),
     disks: disks.backends,
-    drives: options.drives,
+    drives: disks.drives,
     console,
     ports,
     arbiter: options.arbiter,

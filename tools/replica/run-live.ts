@@ -17,7 +17,7 @@ import { ControlServer } from './control-server.js';
 import { logHeader } from './handshake.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
-import { checkBackupReads } from './drive-options.js';
+import { checkDrivesFit } from './drive-options.js';
 import type { MachinePlan } from './machine-options.js';
 import { openDisks } from './open-disks.js';
 import { plugIn, type PluggedPort } from './network-ports.js';
@@ -69,7 +69,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const replicaId = `primary-${randomUUID()}`;
   // The user's mistakes come before anything that leaves a trace.
   if (options.replication !== null) checkAddress('--channel', options.replication.channel, options.key);
-  checkBackupReads(options.plan.drives, options.checkpointMs, options.record);
+  checkDrivesFit(options.plan.drives, options.checkpointMs, options.record);
   const machine = powerOn(options.plan);
   const disks = await openDisks(options.plan.drives, options.key);
   const recorder =
@@ -86,7 +86,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     machine,
     clock: new ClockPolicy(machine.config.clock),
     disks: disks.backends,
-    drives: options.plan.drives,
+    drives: disks.drives,
     console,
     ports,
     arbiter: options.replication?.arbiter ?? null,

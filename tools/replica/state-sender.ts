@@ -3,6 +3,7 @@
  *
  *   BLOBs (firmware), WELCOME, then rounds: PAGES, ZEROS, ROUND -> ; <- STORED     the guest runs
  *   the last round and STATE ->                                  the guest stands still
+ *   copies of disks go before and between them: copy-sender.ts
  *
  * Zero pages are left out of the first round: the backup's RAM starts as zeros.
  * Invariants: until the last frame is handed to the transport nothing has changed for the live replica, whatever
@@ -16,9 +17,12 @@ import {
   type Message,
   type Welcome,
 } from '../../hypervisor/channel/messages.js';
+import { isCopyMessage } from '../../hypervisor/channel/copy-messages.js';
+import type { OwnDisk } from '../../hypervisor/backend/own-disk.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { Precopy } from '../../hypervisor/ft/precopy.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
+import { CopySender } from './copy-sender.js';
 import { hostMs } from './host-time.js';
 import type { Transfer } from './result.js';
 import { DIRTY_CONSUMER, isZero, pageMessages, pageOf, stateFrame, type LogCut } from './state-frames.js';
@@ -34,6 +38,8 @@ export interface SenderOptions {
   readonly welcome: Welcome;
   readonly header: Uint8Array;
   readonly detectMs: number;
+  /** This replica's own copies of disks, one for each drive; null: it is shared. */
+  readonly copies: readonly (OwnDisk | null)[];
 }
 
 export interface SenderHooks {
@@ -51,7 +57,9 @@ export const TRANSFER_PROGRESS_MS = 100;
 
 export interface TransferProgress {
   readonly round: number;
-  /** How much of the round is done, 0 to 1. */
+  /** The drive whose copy is made equal; null: pages are sent. */
+  readonly drive: number | null;
+  /** How much of the round, or of the drive, is done, 0 to 1. */
   readonly share: number;
   /** Bytes sent so far in all rounds. */
   readonly bytes: number;
@@ -68,6 +76,7 @@ export class StateSender {
   readonly #options: SenderOptions;
   readonly #hooks: SenderHooks;
   readonly #precopy = new Precopy();
+  readonly #copies: CopySender;
   readonly #startMs = hostMs();
   #over = false;
   #bytes = 0;
@@ -79,6 +88,12 @@ export class StateSender {
   constructor(options: SenderOptions, hooks: SenderHooks) {
     this.#options = options;
     this.#hooks = hooks;
+    this.#copies = new CopySender(options.copies, {
+      send: (message) => this.#send(message),
+      progress: (drive, share) => {
+        this.#progress(share, drive);
+      },
+    });
   }
 
   /** How long the guest should rest for each ms that it worked. */
@@ -107,6 +122,7 @@ export class StateSender {
     } finally {
       clearInterval(watch);
       this.#over = true;
+      this.#copies.end();
       connection.onDrain = null;
     }
   }
@@ -125,9 +141,11 @@ export class StateSender {
 
   #receive(bytes: Uint8Array): void {
     const message = decodeMessage(bytes);
-    if (this.#over || message.type !== 'stored' || message.round !== this.#precopy.rounds + 1) return;
+    if (this.#over) return;
+    if (isCopyMessage(message)) this.#copies.receive(message);
+    else if (message.type !== 'stored' || message.round !== this.#precopy.rounds + 1) return;
+    else this.#onStored();
     this.#movedMs = hostMs();
-    this.#onStored();
   }
 
   async #transfer(): Promise<void> {
@@ -135,13 +153,19 @@ export class StateSender {
     const { vcpu } = machine;
     for (const data of machine.blobs.of(machine.config)) await this.#send({ type: 'blob', data });
     await this.#send({ type: 'welcome', welcome, header });
+    await this.#copies.all();
     vcpu.collectDirty(DIRTY_CONSUMER);
     let left = await this.#firstRound();
     // The log begins with a digest: hash most pages now, in the guest's running time.
     vcpu.ramDigest();
-    while (!left.last) left = await this.#round(left.dirty);
+    while (!left.last) {
+      await this.#copies.round();
+      left = await this.#round(left.dirty);
+    }
+    await this.#copies.round();
     this.#hooks.pause();
     const stoppedMs = hostMs();
+    await this.#copies.rest();
     const rest = new Set([...left.dirty, ...vcpu.collectDirty(DIRTY_CONSUMER)]);
     await this.#sendPages([...rest], { from: 0, of: rest.size });
     this.#finish(stoppedMs);
@@ -189,7 +213,8 @@ export class StateSender {
     this.#bytes += frame.length;
     const now = hostMs();
     const rounds = this.#precopy.rounds + 1;
-    this.#hooks.sent({ bytes: this.#bytes, rounds, pauseMs: now - stoppedMs, totalMs: now - this.#startMs });
+    const blocks = this.#copies.totals;
+    this.#hooks.sent({ bytes: this.#bytes, rounds, blocks, pauseMs: now - stoppedMs, totalMs: now - this.#startMs });
   }
 
   /** Send pages as they are now, zero pages by their number only. */
@@ -204,8 +229,8 @@ export class StateSender {
     this.#progress((place.from + numbers.length) / Math.max(1, place.of));
   }
 
-  #progress(share: number): void {
-    this.#hooks.progress({ round: this.#precopy.rounds + 1, share, bytes: this.#bytes });
+  #progress(share: number, drive: number | null = null): void {
+    this.#hooks.progress({ round: this.#precopy.rounds + 1, drive, share, bytes: this.#bytes });
   }
 
   /** Send one frame and wait while the transport is full. */
