@@ -21,6 +21,7 @@ import { diffCommand } from './commands/diff.js';
 import { diskServerCommand } from './commands/disk-server.js';
 import { imagesCommand } from './commands/images.js';
 import { keygenCommand } from './commands/keygen.js';
+import { loadCommand } from './commands/load.js';
 import { logCommand } from './commands/log.js';
 import { pairCommand } from './commands/pair.js';
 import { primaryCommand } from './commands/primary.js';
@@ -73,6 +74,7 @@ const parser = yargs(hideBin(process.argv))
   .command(backupCommand)
   .command(switchCommand)
   .command(diskServerCommand)
+  .command(loadCommand)
   .command(diffCommand)
   .command(bandwidthCommand)
   .command(logCommand)

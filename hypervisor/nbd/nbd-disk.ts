@@ -14,6 +14,7 @@ import { SECTOR_BYTES, type DiskBackend } from '../backend/backend.js';
 import { isInternal } from '../backend/internal-request.js';
 import { assertRequest, RequestOrder } from '../backend/request-order.js';
 import { NbdLink } from './nbd-link.js';
+import { Patience } from './patience.js';
 import { ExportFlag, NbdError } from './protocol.js';
 import { UnflushedWrites } from './unflushed-writes.js';
 import type { NbdUri } from './uri.js';
@@ -49,6 +50,10 @@ interface Job {
 const EMPTY = new Uint8Array(0);
 const TIMEOUT_MS = 3000;
 const RETRY_MS = 100;
+/** Looks at whether the server answers: after 3 s without any answer the connection is made anew, at most after 64 s. */
+const LOOK_MS = 500;
+const PATIENCE_LOOKS_MIN = 6;
+const PATIENCE_LOOKS_MAX = 128;
 const PIECE_BYTES_MAX = 1 << 20;
 /** With more than this unflushed, a flush of our own. */
 const UNFLUSHED_BYTES_MAX = 16 << 20;
@@ -62,7 +67,11 @@ export class NbdDisk implements DiskBackend {
   readonly #unflushed = new UnflushedWrites();
   readonly #jobs = new Set<Job>();
   readonly #canFlush: boolean;
+  readonly #patience = new Patience(PATIENCE_LOOKS_MIN, PATIENCE_LOOKS_MAX);
+  readonly #looks: NodeJS.Timeout;
   #link: NbdLink | null;
+  /** The link that is used, or made ready for use. */
+  #watched: NbdLink | null = null;
   #user: DiskUser | null = null;
   #connecting: Promise<void> | null = null;
   #flushing = false;
@@ -77,6 +86,10 @@ export class NbdDisk implements DiskBackend {
     this.#canFlush = (link.opened.flags & ExportFlag.sendFlush) !== 0;
     this.lost = new Promise((_, reject) => (this.#lose = reject));
     this.lost.catch(() => undefined);
+    this.#looks = setInterval(() => {
+      this.#look();
+    }, LOOK_MS);
+    this.#looks.unref();
     this.#watch(link);
   }
 
@@ -125,6 +138,7 @@ export class NbdDisk implements DiskBackend {
     await this.#order.idle();
     if (this.#unflushed.bytes > 0) await this.#ask('flush', 0, 0, EMPTY);
     this.#over = true;
+    clearInterval(this.#looks);
     this.#link?.close();
   }
 
@@ -170,6 +184,7 @@ export class NbdDisk implements DiskBackend {
 
   #send(link: NbdLink, job: Job): void {
     link.request(job.op, job.offset, job.bytes, job.data, (error, data) => {
+      this.#patience.answered();
       // The server is going away, or we are no longer live: connecting again will tell.
       if (error === NbdError.shutdown) this.#broken(link, 'it is shutting down');
       else job.finish(error, data);
@@ -187,9 +202,16 @@ export class NbdDisk implements DiskBackend {
   // --- the connection ---
 
   #watch(link: NbdLink): void {
+    this.#watched = link;
     link.onClosed = (reason) => {
       this.#broken(link, reason);
     };
+  }
+
+  /** A network that is cut breaks no connection, and TCP would try for a quarter of an hour. */
+  #look(): void {
+    const looks = this.#patience.look(this.#watched?.waiting ?? false, this.#watched?.moved ?? 0);
+    if (looks > 0) this.#watched?.giveUp(`no answer for ${(looks * LOOK_MS) / 1000} s`);
   }
 
   #broken(link: NbdLink, reason: string): void {
@@ -249,6 +271,7 @@ export class NbdDisk implements DiskBackend {
       return true;
     }
     let open = true;
+    this.#watched = link;
     const broken = (): boolean => !open;
     let wake: () => void = () => undefined;
     link.onClosed = () => {
@@ -260,6 +283,7 @@ export class NbdDisk implements DiskBackend {
         wake = resolve;
         if (broken()) resolve();
         link.request('write', offset, data.length, data, (error) => {
+          this.#patience.answered();
           if (error !== 0) this.#loseIt(`${this.#options.text}: a write cannot be repeated (NBD error ${error})`);
           resolve();
         });

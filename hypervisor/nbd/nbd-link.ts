@@ -102,6 +102,22 @@ export class NbdLink {
     setTimeout(() => socket.destroy(), this.#options.timeoutMs).unref();
   }
 
+  /** Whether an answer is owed. */
+  get waiting(): boolean {
+    return this.#done.size > 0;
+  }
+
+  /** Bytes that the host has taken or brought: grows as long as the connection carries anything. */
+  get moved(): number {
+    const { bytesRead, bytesWritten, writableLength } = this.#socket;
+    return bytesRead + bytesWritten - writableLength;
+  }
+
+  /** Break the link, as if the network had: onClosed is told why. */
+  giveUp(reason: string): void {
+    this.#over(reason);
+  }
+
   /** Close at once. */
   destroy(): void {
     this.#closed = true;

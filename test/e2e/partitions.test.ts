@@ -5,36 +5,15 @@
  * healed; what is live is what writes to its console, and both consoles together must be one run of the guest.
  */
 import { describe, expect, test } from '@jest/globals';
-import { DETECT_MS, Site, type HostName, type ReplicaName } from './site.js';
+import { B_A, DETECT_MS, P_A, P_B, Site, type ReplicaName, type SiteOptions } from './site.js';
 
-type Cut = readonly [HostName, HostName];
-const P_B: readonly Cut[] = [
-  ['primary', 'backup'],
-  ['backup', 'primary'],
-];
-const P_A: readonly Cut[] = [
-  ['primary', 'arbiter'],
-  ['arbiter', 'primary'],
-];
-const B_A: readonly Cut[] = [
-  ['backup', 'arbiter'],
-  ['arbiter', 'backup'],
-];
-
-async function withSite(
-  use: (site: Site) => Promise<void>,
-  arbiter: 'disk-server' | 'etcd' = 'disk-server',
-): Promise<void> {
-  const site = await Site.start(arbiter);
+async function withSite(use: (site: Site) => Promise<void>, options: SiteOptions = {}): Promise<void> {
+  const site = await Site.start(options);
   try {
     await use(site);
   } finally {
     site.close();
   }
-}
-
-async function cut(site: Site, cuts: readonly Cut[]): Promise<void> {
-  await Promise.all(cuts.map(([from, to]) => site.fabric.cut(from, to)));
 }
 
 function sleep(ms: number): Promise<void> {
@@ -93,7 +72,7 @@ describe('a network cut in both directions', () => {
     'primary-backup: one goes on, the other powers off',
     () =>
       withSite(async (site) => {
-        await cut(site, P_B);
+        await site.cut(...P_B);
         await oneGoesOn(site);
       }),
     30_000,
@@ -107,7 +86,7 @@ describe('a network cut in both directions', () => {
     '%s: the pair does not notice, and goes on as a pair',
     (_, cuts) =>
       withSite(async (site) => {
-        await cut(site, cuts);
+        await site.cut(...cuts);
         await sleep(2 * DETECT_MS);
         await site.goesOn('primary');
         await site.fabric.heal();
@@ -126,7 +105,7 @@ describe('a network cut in both directions', () => {
     'primary-backup and primary-arbiter: the backup goes live, the primary waits and gives way',
     () =>
       withSite(async (site) => {
-        await cut(site, [...P_B, ...P_A]);
+        await site.cut(...P_B, ...P_A);
         await oneWaits(site, 'primary');
       }),
     30_000,
@@ -136,7 +115,7 @@ describe('a network cut in both directions', () => {
     'primary-backup and backup-arbiter: the primary goes on, the backup waits and gives way',
     () =>
       withSite(async (site) => {
-        await cut(site, [...P_B, ...B_A]);
+        await site.cut(...P_B, ...B_A);
         await oneWaits(site, 'backup');
       }),
     30_000,
@@ -146,7 +125,7 @@ describe('a network cut in both directions', () => {
     'all three: both wait and show nothing; healed, one goes on and the other powers off',
     () =>
       withSite(async (site) => {
-        await cut(site, [...P_B, ...P_A, ...B_A]);
+        await site.cut(...P_B, ...P_A, ...B_A);
         await Promise.all(
           (['primary', 'backup'] as const).map((name) =>
             site.replica(name).says(/the arbiter cannot be reached: waiting/),
@@ -170,7 +149,7 @@ describe('a network cut in one direction', () => {
     '%s: one goes on, the other powers off',
     (_, one) =>
       withSite(async (site) => {
-        await cut(site, [one]);
+        await site.cut(one);
         await oneGoesOn(site);
       }),
     30_000,
@@ -183,7 +162,7 @@ describe('a network cut in one direction', () => {
     'primary-backup, and %s: who cannot ask waits and gives way',
     (_, one, waiting) =>
       withSite(async (site) => {
-        await cut(site, [...P_B, one]);
+        await site.cut(...P_B, one);
         await oneWaits(site, waiting);
       }),
     30_000,
@@ -193,10 +172,13 @@ describe('a network cut in one direction', () => {
 test(
   'with etcd: the backup goes live, the primary waits and gives way',
   () =>
-    withSite(async (site) => {
-      await cut(site, [...P_B, ...P_A]);
-      await oneWaits(site, 'primary');
-    }, 'etcd'),
+    withSite(
+      async (site) => {
+        await site.cut(...P_B, ...P_A);
+        await oneWaits(site, 'primary');
+      },
+      { arbiter: 'etcd' },
+    ),
   30_000,
 );
 
@@ -210,9 +192,11 @@ test('a stopped primary and a silent network look the same to the backup', async
     });
     return said;
   };
-  const stopped = await noticed((site) => void site.primary.child.kill('SIGSTOP'));
-  const silent = await noticed((site) => cut(site, [...P_B, ...P_A]));
-  for (const said of [stopped, silent]) {
+  const both = await Promise.all([
+    noticed((site) => void site.primary.child.kill('SIGSTOP')),
+    noticed((site) => site.cut(...P_B, ...P_A)),
+  ]);
+  for (const said of both) {
     expect(said).toMatch(/gone \(silent\)/);
     const ms = Number(/(\d+) ms/.exec(said)![1]);
     expect(ms).toBeGreaterThanOrEqual(DETECT_MS);

@@ -12,6 +12,21 @@ const root = join(import.meta.dirname, '../..');
 export type HostName = 'primary' | 'backup' | 'arbiter';
 export type ReplicaName = 'primary' | 'backup';
 
+/** Nothing gets from the first host to the second. */
+export type Cut = readonly [HostName, HostName];
+export const P_B: readonly Cut[] = [
+  ['primary', 'backup'],
+  ['backup', 'primary'],
+];
+export const P_A: readonly Cut[] = [
+  ['primary', 'arbiter'],
+  ['arbiter', 'primary'],
+];
+export const B_A: readonly Cut[] = [
+  ['backup', 'arbiter'],
+  ['arbiter', 'backup'],
+];
+
 /** A program on a host. */
 export class Program {
   readonly child: ChildProcess;
@@ -66,29 +81,43 @@ export class Program {
   }
 }
 
+export interface SiteOptions {
+  /** Who decides. */
+  readonly arbiter?: 'disk-server' | 'etcd';
+  /** The guest serves keys and values, its disk and its switch are on the arbiter's host; otherwise it says that it lives. */
+  readonly service?: boolean;
+}
+
 export class Site {
   readonly fabric: Fabric;
+  readonly #options: SiteOptions;
   readonly #folder: string;
   readonly #programs: Program[] = [];
   primary!: Program;
   backup!: Program;
+  switch!: Program;
 
-  private constructor(fabric: Fabric) {
+  private constructor(fabric: Fabric, options: SiteOptions) {
     this.fabric = fabric;
+    this.#options = options;
     this.#folder = mkdtempSync(join(tmpdir(), 'ft86-site-'));
     for (const host of ['primary', 'backup', 'arbiter']) mkdirSync(join(this.#folder, host));
   }
 
-  /** A pair that runs, on `arbiter`: `disk-server` or `etcd`. */
-  static async start(arbiter: 'disk-server' | 'etcd' = 'disk-server'): Promise<Site> {
-    const site = new Site(await Fabric.make(['primary', 'backup', 'arbiter']));
+  /** A pair that runs. */
+  static async start(options: SiteOptions = {}): Promise<Site> {
+    const site = new Site(await Fabric.make(['primary', 'backup', 'arbiter']), options);
     try {
-      await site.#start(arbiter);
+      await site.#start();
     } catch (error) {
       site.close();
       throw error;
     }
     return site;
+  }
+
+  async cut(...cuts: readonly Cut[]): Promise<void> {
+    await Promise.all(cuts.map(([from, to]) => this.fabric.cut(from, to)));
   }
 
   replica(name: ReplicaName): Program {
@@ -139,11 +168,18 @@ export class Site {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #start(arbiter: 'disk-server' | 'etcd'): Promise<void> {
+  /** Clients of the service, on the arbiter's host. They are patient. */
+  load(spec: string): Program {
+    return this.#ft86('arbiter', ['load', `kv:timeout-ms=30000,${spec}`, '--to', '127.0.0.1:7000', '--json']);
+  }
+
+  async #start(): Promise<void> {
+    const { arbiter, service } = this.#options;
     const key = join(this.#folder, 'key');
     generateKey(key);
+    await this.#diskServer(key);
     if (arbiter === 'etcd') await this.#etcd();
-    else await this.#diskServer(key);
+    if (service === true) await this.startSwitch();
     const { fabric } = this;
     const common = (name: ReplicaName): string[] => {
       const server = fabric.address('arbiter', name);
@@ -151,27 +187,31 @@ export class Site {
         ...['--name', 'site', '--key', key, '--detect-ms', String(DETECT_MS)],
         ...['--arbiter', arbiter === 'etcd' ? `etcd:http://${server}:2379` : `nbds://${server}`],
         ...['--serial', `file:${this.#console(name)}`],
+        ...(service === true ? ['--drive', `nbds://${server}/disk`, '--net', `switch=tcp://${server}:8610`] : []),
       ];
     };
     const channel = `tcp://${fabric.address('primary', 'backup')}:8600`;
-    const guest = ['idle', '--append', 'hz=100 report=5'];
-    this.primary = this.#ft86('primary', [
-      'primary',
-      ...guest,
-      '--channel',
-      channel,
-      ...common('primary'),
-      '--wait-backup',
-    ]);
+    const guest = service === true ? ['kv'] : ['idle', '--append', 'hz=100 report=5'];
+    const primary = ['primary', ...guest, '--channel', channel, ...common('primary'), '--wait-backup'];
+    this.primary = this.#ft86('primary', primary);
     const listen = `tcp://${fabric.address('backup', 'primary')}:8600`;
     this.backup = this.#ft86('backup', ['backup', '--channel', channel, '--listen', listen, ...common('backup')]);
     await this.backup.says(/has the whole state/);
     await this.goesOn('primary');
   }
 
+  /** Start the switch, also one that was killed. */
+  async startSwitch(): Promise<void> {
+    const key = join(this.#folder, 'key');
+    const listen = this.#addresses().flatMap((address) => ['--listen', `tcp://${address}:8610`]);
+    const uplink = ['--uplink', 'host:udp=7000:10.86.0.2:8086'];
+    this.switch = this.#ft86('arbiter', ['switch', '--key', key, ...listen, ...uplink]);
+    await this.switch.says(/udp 127.0.0.1:7000 goes to/);
+  }
+
   async #diskServer(key: string): Promise<void> {
     const disk = join(this.#folder, 'arbiter/disk');
-    writeFileSync(disk, Buffer.alloc(512));
+    writeFileSync(disk, Buffer.alloc(1 << 20));
     const listen = this.#addresses().flatMap((address) => ['--listen', `tcp://${address}:10809`]);
     const server = this.#ft86('arbiter', ['disk-server', disk, '--key', key, ...listen]);
     await server.says(/export disk/);

@@ -14,6 +14,7 @@ import { ExportFile } from './export-file.js';
 import { NbdConnection, type NbdHost } from './nbd-connection.js';
 
 const CONNECTIONS_MAX = 64;
+const KEEP_ALIVE_MS = 10_000;
 const EXPORTS_MAX = 256;
 const JSON_VERSION = 1;
 const NAME_PATTERN = /^[^\s=/,]{1,255}$/;
@@ -121,7 +122,8 @@ async function listenAt(
   requireLocalWithoutKey('--listen', text, address, host.key);
   const server = createServer((socket: Socket) => {
     socket.setNoDelay(true);
-    socket.setKeepAlive(true);
+    // A client whose host has gone is not kept for ever.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     host.counters.connections++;
     const connection = new NbdConnection(socket, peerName(socket, address), host);
     connections.add(connection);

@@ -150,8 +150,11 @@ function speeds(result: PairResult): string {
 }
 
 function client(result: PairResult): string {
-  const load = result.client;
-  if (load === null) return '';
+  return result.client === null ? '' : describeLoad(result.client);
+}
+
+/** What clients saw, in two lines. */
+export function describeLoad(load: NonNullable<PairResult['client']>): string {
   const fine = load.lost === 0 && load.duplicated === 0;
   const history = `${load.acked} of ${load.operations} operations acknowledged, ${load.lost} lost, ${load.duplicated} duplicated`;
   const times = `longest silence ${ms(load.gapMs)}, ${load.retransmissions} retransmissions, median round trip ${ms(load.p50Ms)}`;

@@ -19,12 +19,14 @@ export interface PluggedPort extends NetworkPort {
 }
 
 /**
- * Connect each NIC that has a switch; frames that arrive go to `input`.
+ * Connect each NIC that has a switch; frames that arrive go to `input`. A replica that starts needs its switches, one that
+ * takes over goes live without them and is plugged in later.
  * The MAC is announced at once, so that the switch sends the guest's frames here.
  */
 export async function plugIn(
   nics: readonly NicOptions[],
   identity: PortIdentity,
+  start: 'starts' | 'takes-over',
   input: (input: Input) => void,
 ): Promise<(PluggedPort | null)[]> {
   const ports: (PluggedPort | null)[] = [];
@@ -33,7 +35,7 @@ export async function plugIn(
       ports.push(null);
       continue;
     }
-    const port = await SwitchPort.connect({
+    const cable = {
       address: options.switch,
       key: identity.key,
       pair: identity.pair,
@@ -41,7 +43,11 @@ export async function plugIn(
       epoch: identity.epoch,
       mac: macBytes(options.mac),
       nic,
-    });
+      log: (message: string) => {
+        process.stderr.write(`ft86: ${message}\n`);
+      },
+    };
+    const port = await (start === 'starts' ? SwitchPort.connect(cable) : SwitchPort.plug(cable));
     port.onFrame = (data) => {
       input({ kind: 'packet', nic, data });
     };

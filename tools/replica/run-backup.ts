@@ -218,7 +218,7 @@ async function goLive(
   session.live.reissueDiskRequests();
   const identity = { pair: options.name, replicaId: parts.replicaId, epoch: backup.epoch, key: options.key };
   ports.push(
-    ...(await plugIn(options.nics, identity, (input) => {
+    ...(await plugIn(options.nics, identity, 'takes-over', (input) => {
       session.input(input);
     })),
   );

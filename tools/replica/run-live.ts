@@ -114,7 +114,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     if (options.replication !== null) await disks.attach({ pair: options.name, replicaId, epoch });
     const identity = { pair: options.name, replicaId, epoch, key: options.key };
     ports.push(
-      ...(await plugIn(options.plan.nics, identity, (input) => {
+      ...(await plugIn(options.plan.nics, identity, 'starts', (input) => {
         session.input(input);
       })),
     );

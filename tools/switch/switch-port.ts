@@ -19,6 +19,8 @@ import {
 } from '../../hypervisor/network/port-protocol.js';
 
 const CONNECT_TIMEOUT_MS = 5000;
+/** A take-over waits no longer than this for a switch. */
+const PLUG_MS = 300;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1000;
 const PING_MS = 1000;
@@ -83,6 +85,25 @@ export class SwitchPort {
   static async connect(options: SwitchPortOptions): Promise<SwitchPort> {
     const port = new SwitchPort(options);
     await port.#open();
+    return port;
+  }
+
+  /**
+   * As connect(), for a replica that goes live whatever becomes of its network: a switch that is not there is
+   * waited for a moment, then in the background.
+   * @throws ConfigError when the address is malformed
+   */
+  static async plug(options: SwitchPortOptions): Promise<SwitchPort> {
+    const port = new SwitchPort(options);
+    let timer: NodeJS.Timeout | undefined;
+    const moment = new Promise<void>((resolve) => (timer = setTimeout(resolve, PLUG_MS)));
+    const opened = port.#open().catch((error: unknown) => {
+      if (!(error instanceof ReplicaError)) throw error;
+      options.log?.(`${error.message}; the guest’s network waits for it`);
+      if (!port.#closed) port.#retryLater();
+    });
+    await Promise.race([opened, moment]);
+    clearTimeout(timer);
     return port;
   }
 
