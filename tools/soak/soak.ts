@@ -2,21 +2,25 @@
  * `make soak`: a key-value server that loses replicas again and again, for as long as you like.
  *
  *   node build/js/tools/soak/soak.js [--minutes N] [--seed N] [--replication log|checkpoint] [--json]
+ *   node build/js/tools/soak/soak.js --calm [--minutes N] [--detect-ms N]     nothing dies: are there false alarms?
  *
  * Exit status 0: nothing was lost, duplicated or different; 1: something was, and the totals name the round; 2: a
  * mistake in the options. Ctrl-C ends after the round that runs.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ConfigError } from '../../emulator/errors.js';
 import { projectRoot } from '../images/manifest.js';
 import { parseCount } from '../key-values.js';
+import { calmRun, calmSchema, totalsOfCalm } from './calm.js';
 import { makeRound } from './rounds.js';
-import { roundSchema, totalsOf, type RoundResult } from './totals.js';
+import { roundSchema, totalsOf, type RoundResult, type SoakTotals } from './totals.js';
 
 const KILLS_MAX = 12;
+const CALM_SECONDS_MIN = 10;
 
 const args = await yargs(hideBin(process.argv))
   .scriptName('make soak')
@@ -25,23 +29,28 @@ const args = await yargs(hideBin(process.argv))
   .option('kills', { type: 'string', default: String(KILLS_MAX), describe: 'kills in a round at most' })
   .option('replication', { choices: ['log', 'checkpoint'] as const, default: 'log' as const, describe: 'as for pair' })
   .option('json', { type: 'boolean', default: false, describe: 'print one JSON object' })
+  .option('calm', { type: 'boolean', default: false, describe: 'full load on two cores, and no kills: false alarms' })
+  .option('detect-ms', { type: 'string', default: '500', describe: 'silence that is an alarm (--calm)' })
   .example('make soak MINUTES=5', 'a short one')
+  .example('make soak MINUTES=10 ARGS=--calm', 'ten minutes without a death')
   .strict()
   .parseAsync();
 
-/** Run one round to its end. @throws Error when it gives no result */
-function runRound(roundArgs: readonly string[]): Promise<RoundResult> {
+/** Run a pair to its end, or interrupt it after a time. @throws Error when it gives no result */
+function runPair<T>(pairArgs: readonly string[], schema: z.ZodType<T>, stopMs = Infinity): Promise<T> {
   return new Promise((resolve, reject) => {
-    const command = [join(projectRoot(), 'ft86'), 'pair', ...roundArgs];
+    const command = [join(projectRoot(), 'ft86'), 'pair', ...pairArgs];
     // A group of its own: the terminal's Ctrl-C is for this process, which lets the round end.
     const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
     child.on('error', reject);
+    const timer = stopMs === Infinity ? undefined : setTimeout(() => child.kill('SIGINT'), stopMs);
     child.on('close', (status) => {
+      clearTimeout(timer);
       try {
-        resolve(roundSchema.parse(JSON.parse(stdout)));
+        resolve(schema.parse(JSON.parse(stdout)));
       } catch (cause) {
         reject(new Error(`status ${status ?? '?'}: ${stderr.trim().split('\n').at(-1) ?? ''}`, { cause }));
       }
@@ -59,7 +68,7 @@ async function soak(minutes: number, seed: number, killsMax: number): Promise<vo
   const endMs = performance.now() + minutes * 60_000;
   for (let index = 0; !interrupt.signal.aborted && (index === 0 || performance.now() < endMs); index++) {
     try {
-      const result = await runRound(makeRound(seed, index, args.replication, killsMax).args);
+      const result = await runPair(makeRound(seed, index, args.replication, killsMax).args, roundSchema);
       rounds.push({ index, result });
       const { acked, lost, duplicated, gapMs } = result.client;
       const line = `${result.losses.length} replicas lost, ${acked} acknowledged, ${lost} lost, ${duplicated} duplicated`;
@@ -69,7 +78,16 @@ async function soak(minutes: number, seed: number, killsMax: number): Promise<vo
       process.stderr.write(`${failures.at(-1) ?? ''}\n`);
     }
   }
-  const totals = { version: 1, seed, replication: args.replication, ...totalsOf(rounds, failures) };
+  report({ version: 1, seed, replication: args.replication, ...totalsOf(rounds, failures) });
+}
+
+async function calm(minutes: number, detectMs: number): Promise<void> {
+  const seconds = Math.max(CALM_SECONDS_MIN, minutes * 60);
+  const result = await runPair(calmRun(detectMs, args.replication), calmSchema, seconds * 1000);
+  report({ version: 1, replication: args.replication, ...totalsOfCalm(result, seconds, detectMs) });
+}
+
+function report(totals: Readonly<Record<string, unknown>> & Pick<SoakTotals, 'failures'>): void {
   if (args.json) process.stdout.write(`${JSON.stringify(totals, null, 2)}\n`);
   else for (const [name, value] of Object.entries(totals)) process.stdout.write(`${name}: ${String(value)}\n`);
   process.exitCode = totals.failures.length === 0 ? 0 : 1;
@@ -77,7 +95,8 @@ async function soak(minutes: number, seed: number, killsMax: number): Promise<vo
 
 try {
   const minutes = parseCount('--minutes', args.minutes, 0, 100_000);
-  await soak(minutes, parseCount('--seed', args.seed, 0, 2 ** 31), parseCount('--kills', args.kills, 1, 1000));
+  if (args.calm) await calm(minutes, parseCount('--detect-ms', args.detectMs, 50, 10_000));
+  else await soak(minutes, parseCount('--seed', args.seed, 0, 2 ** 31), parseCount('--kills', args.kills, 1, 1000));
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   process.stderr.write(`soak: ${error.message}\n`);
