@@ -54,7 +54,7 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/knip
 
 EXTRAS := qemu-system-x86 seabios ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils libnbd-bin qemu-utils \
-	tcpdump passt nbdkit nbd-server etcd-server iproute2
+	tcpdump passt nbdkit nbd-server etcd-server iproute2 systemd
 
 extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, iPXE, memtest86+, GRUB, NBD clients
 	apt-get update -qq
