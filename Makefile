@@ -43,7 +43,9 @@ fidelity: build ## the processor against QEMU's: SEED=1 N=1000000 (after make ex
 	@node build/js/tools/fidelity/fidelity.js --seed $(SEED) --count $(N) $(ARGS)
 
 MINUTES ?= 30
-soak: build ## replicas die again and again under load: MINUTES=30 SEED=1
+CRASHES ?= 200
+soak: build ## parts die again and again under load: MINUTES=30 SEED=1 CRASHES=200
+	@node build/js/tools/soak/crash-soak.js --kills $(CRASHES) --seed $(SEED)
 	@node build/js/tools/soak/soak.js --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 lint: $(NODE_MODULES) ## types, style, import directions, unused code

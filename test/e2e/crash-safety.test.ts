@@ -1,0 +1,35 @@
+/**
+ * Goal: kill -9 of primary, backup, disk server and switch at random instants costs nothing that a guest or a client was
+ * told is done: durable records are on the disk, whole and not older; acknowledged operations are there.
+ * Method: 20 kills of `make soak`'s crashes, on real processes; its own checks read the disk and the clients' histories.
+ */
+import { expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+
+interface Totals {
+  readonly kills: number;
+  readonly takeovers: number;
+  readonly durable: number;
+  readonly acked: number;
+  readonly failures: readonly string[];
+}
+
+test('20 kills at random instants lose nothing that was told', () => {
+  const command = ['build/js/tools/soak/crash-soak.js', '--kills', '20', '--seed', '1', '--json'];
+  const { stdout, stderr, status } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/round 1/)]);
+  const totals = JSON.parse(stdout) as Totals;
+  expect(totals).toMatchObject({ kills: 20, failures: [] });
+  expect(totals.takeovers).toBeGreaterThan(3);
+  expect(totals.durable).toBeGreaterThan(100);
+  expect(totals.acked).toBeGreaterThan(100);
+}, 120_000);
+
+test('an option that is none is one line and status 2', () => {
+  const command = ['build/js/tools/soak/crash-soak.js', '--kills', 'x'];
+  const { stderr, status } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/^soak: --kills x: must be a whole number.*\n$/)]);
+});
