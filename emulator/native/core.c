@@ -51,6 +51,7 @@ static bool open_engine(core *c)
     c->ram_offset_high = qemu_ram_addr_from_host_x86_64(c->uc, c->ram + CORE_HOLE_END);
     if (c->rom_mapping)
         c->ram_offset_rom = qemu_ram_addr_from_host_x86_64(c->uc, c->rom_mapping->bytes);
+    core_watch_translation(c);
     return core_install_event_hooks(c) && core_install_port_hooks(c);
 }
 

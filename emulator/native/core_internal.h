@@ -3,11 +3,13 @@
  *   core.c     life cycle, run loop, injection      counting.c  block starts, exact stops
  *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
- *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state */
+ *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
+ *   features.c CPUID                                translate.c what the engine translates otherwise */
 #ifndef FT86_CORE_INTERNAL_H
 #define FT86_CORE_INTERNAL_H
 #include "arch_tlb.h"
 #include "core.h"
+#include "decode.h"
 #include "layout.h"
 
 #define PAGE_SHIFT 12
@@ -65,6 +67,7 @@ struct core {
     CPUState *cpu;
     CPUX86State *env;
     core_config config;
+    struct decode_features features;     /* what CPUID offers of decode.c's */
     TCGContext *tcg;                     /* the translator's context, as it showed itself last */
     uintptr_t newest_code;               /* highest host code address generated since the last flush */
 
@@ -171,6 +174,8 @@ static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL
 /* bus.c */
 bool core_map_bus(core *c, uint64_t start, uint64_t size);
 bool core_install_port_hooks(core *c);
+/* translate.c */
+void core_watch_translation(core *c);
 /* events.c */
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf);
 int core_on_cpuid(uc_engine *uc, void *opaque);

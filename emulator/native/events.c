@@ -10,6 +10,7 @@
 
 #define VECTOR_DEBUG 1
 #define VECTOR_PROTECTION 13
+#define GATE_TASK 5u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
 #define DR6_SINGLE_STEP 0x4000u
@@ -118,6 +119,17 @@ static void open_software_interrupt(core *c)
     c->interrupt_open = true;
 }
 
+/* INT n, INT3 and INTO may use a task gate of their privilege only; the engine looks at that of the others. */
+static void check_task_gate(core *c, uint32_t vector)
+{
+    uint32_t base = (uint32_t)FIELD(c->env, ENV_OFF_IDT + SEG_OFF_BASE, uint64_t);
+    if (!(env_u32(c, ENV_OFF_CR) & CR0_PE) || 8 * vector + 7 > env_u32(c, ENV_OFF_IDT + SEG_OFF_LIMIT))
+        return;
+    uint32_t gate = cpu_ldl_mmuidx_ra_x86_64(c->env, (uint32_t)(base + 8 * vector + 4), MMU_KERNEL, 0);
+    if ((gate >> 8 & 0x1f) == GATE_TASK && (gate >> 13 & 3) < (env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK))
+        raise_exception_err_ra_x86_64(c->env, VECTOR_PROTECTION, (int)(8 * vector + 2), 0);
+}
+
 static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
 {
     core *c = opaque;
@@ -148,10 +160,13 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     c->log_used = c->log_position = 0;
     core_update_watch(c);
     c->stats.exceptions[vector & 255]++;
-    if (core_exception_storm(c))
+    if (core_exception_storm(c)) {
         uc_emu_stop(c->uc);
-    else
+    } else {
+        if (software)
+            check_task_gate(c, vector);
         x86_cpu_do_interrupt_x86_64(c->cpu);     /* a fault in it is a longjmp back into the engine */
+    }
     c->interrupt_open = false;
 }
 

@@ -6,6 +6,12 @@
 #include "core_internal.h"
 #include "interpose.h"
 
+#define CPUID_ECX_SSE3 1u
+#define CPUID_ECX_AVX (1u << 28)
+#define CPUID_EDX_SEP (1u << 11)
+#define CPUID_EXTENDED_ECX_SSE4A (1u << 6)
+#define CPUID_EXTENDED_EDX_SYSCALL (1u << 11)
+
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf)
 {
     for (uint32_t i = 0; i < c->config.cpuid_rows; i++)
@@ -35,6 +41,13 @@ void core_hide_features(core *c)
         return;
     uint64_t *features = &FIELD(c->env, ENV_OFF_FEATURES, uint64_t);
     core_cpuid_row basic = core_cpuid(c, 1), structured = core_cpuid(c, 7), extended = core_cpuid(c, 0x80000001);
+    c->features = (struct decode_features){
+        .sse3 = basic.ecx & CPUID_ECX_SSE3,
+        .sse4a = extended.ecx & CPUID_EXTENDED_ECX_SSE4A,
+        .avx = basic.ecx & CPUID_ECX_AVX,
+        .syscall = extended.edx & CPUID_EXTENDED_EDX_SYSCALL,
+        .sysenter = basic.edx & CPUID_EDX_SEP,
+    };
     features[FEATURES_1_EDX] = basic.edx;
     features[FEATURES_1_ECX] = basic.ecx;
     features[FEATURES_7_EBX] = structured.ebx;

@@ -10,6 +10,8 @@
 
 bool __real_x86_cpu_tlb_fill_x86_64(CPUState *cpu, uint64_t va, int size, int access, int mmu_idx, bool probe,
                                     uintptr_t ra);
+bool __wrap_x86_cpu_tlb_fill_x86_64(CPUState *cpu, uint64_t va, int size, int access, int mmu_idx, bool probe,
+                                    uintptr_t ra);
 void __real_tlb_set_page_with_attrs_x86_64(CPUState *cpu, uint64_t va, uint64_t pa, uint32_t attrs, int prot,
                                            int mmu_idx, uint64_t size);
 void __real_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t value);
@@ -25,7 +27,13 @@ void __real_helper_wrmsr_x86_64(CPUX86State *env);
 
 /* How layout_probe.c observes block prologues before any core exists. */
 #define PROBE_PROLOGUES 64
-struct probe_watch { unsigned count; uintptr_t return_address[PROBE_PROLOGUES]; TCGContext *tcg; };
+struct probe_watch {
+    unsigned count;
+    uintptr_t return_address[PROBE_PROLOGUES];
+    TCGContext *tcg;
+    unsigned instructions;               /* that translate.c saw translated */
+    bool translator_differs;
+};
 extern __thread struct probe_watch *probe_current;
 static inline void probe_note_prologue(struct probe_watch *w, uintptr_t ra)
 {

@@ -30,6 +30,15 @@ enum {
     CPU_OFF_HALTED = 33176,        /* u32 */
     CPU_OFF_EXCEPTION_INDEX = 33184, /* i32 */
     CPU_OFF_UC = 33192,            /* back pointer, used only by the probe */
+    CPU_OFF_CLASS = 33200,         /* CPUClass* */
+    /* CPUClass */
+    CLASS_OFF_UNALIGNED = 24,      /* void (*)(CPUState*, u64 va, int access, int mmu_idx, host pc); none for x86 */
+    CLASS_OFF_TLB_FILL = 72,       /* used only by the probe */
+    /* DisasContextBase */
+    DISAS_OFF_PC_NEXT = 16,        /* u64 */
+    /* TranslatorOps: pointers before and after that of the function for one instruction */
+    TRANSLATOR_OPS_BEFORE = 4,
+    TRANSLATOR_OPS_AFTER = 2,
     /* CPUX86State ("env") */
     ENV_OFF_REGS = 0,              /* u64[16] */
     ENV_OFF_EIP = 128,
@@ -141,6 +150,7 @@ void helper_set_dr_x86_64(CPUX86State *env, int reg, uint64_t value);
 void raise_exception_ra_x86_64(CPUX86State *env, int vector, uintptr_t host_pc) __attribute__((noreturn));
 void raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int error_code, uintptr_t host_pc)
     __attribute__((noreturn));
+uint32_t cpu_ldl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
 void cpu_x86_update_cr0_x86_64(CPUX86State *env, uint32_t value);
 
 /* Check the linked engine against the table above. False: it does not fit, and `message` names the first

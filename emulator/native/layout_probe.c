@@ -222,6 +222,10 @@ static void check_execution(struct probe *p)
     /* Blocks: sti | in (shadow) | in, mov, mov ds | int | five instructions | incs and hlt.  One
      * prologue call each and none for the memory accesses shows that no_exit_request works. */
     expect(p, p->watch.count == 6, "number of block prologues (uc.no_exit_request or --wrap missing)");
+    expect(p, p->watch.instructions >= 12 && !p->watch.translator_differs, "the translator's table of functions");
+    void *class = FIELD(p->cpu, CPU_OFF_CLASS, void *);
+    expect(p, readable(class, 80) && FIELD(class, CLASS_OFF_TLB_FILL, void *) == (void *)__wrap_x86_cpu_tlb_fill_x86_64 &&
+              !FIELD(class, CLASS_OFF_UNALIGNED, void *), "cpu.cc");
     p->watch.count = 0;
     FIELD(p->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 2;
     err = uc_emu_start(p->uc, AT_INCS, ~UINT64_C(0), 0, 0);

@@ -97,3 +97,25 @@ void __wrap_helper_fyl2xp1_x86_64(CPUX86State *env) { binary(env, x87_fyl2xp1, t
 void __wrap_helper_fprem_x86_64(CPUX86State *env) { binary(env, x87_fprem, false, QUOTIENT, HOST_PC); }
 void __wrap_helper_fprem1_x86_64(CPUX86State *env) { binary(env, x87_fprem1, false, QUOTIENT, HOST_PC); }
 void __wrap_helper_fscale_x86_64(CPUX86State *env) { binary(env, x87_fscale, false, X87_C1, HOST_PC); }
+
+/* FXAM. The engine takes an encoding that no result has (its integer bit is clear) for another. */
+static unsigned class_of(struct x87_float x)
+{
+    unsigned exponent = x.sign_exponent & 0x7fff;
+    if (exponent == 0)
+        return x.significand ? X87_C3 | X87_C2 : X87_C3;
+    if (!(x.significand >> 63))
+        return 0;
+    if (exponent < 0x7fff)
+        return X87_C2;
+    return x.significand << 1 ? X87_C0 : X87_C2 | X87_C0;
+}
+
+void __wrap_helper_fxam_ST0_x86_64(CPUX86State *env)
+{
+    fault_if_pending(env, HOST_PC);
+    unsigned sign = st(env, 0)->sign_exponent >> 15 ? X87_C1 : 0;
+    unsigned class = *tag(env, 0) == TAG_EMPTY ? X87_C3 | X87_C0 : class_of(*st(env, 0));
+    unsigned others = FIELD(env, ENV_OFF_FPUS, uint16_t) & ~QUOTIENT;
+    FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)(others | sign | class);
+}

@@ -86,7 +86,6 @@ PLAIN(fsqrt, WAITS)
 PLAIN(frndint, WAITS)
 PLAIN(fchs_ST0, WAITS)
 PLAIN(fabs_ST0, WAITS)
-PLAIN(fxam_ST0, WAITS)
 PLAIN(fldz_FT0, WAITS)
 PLAIN(fpush, WAITS)
 

@@ -5,41 +5,8 @@
  * Source: Intel SDM volume 1, sections 8.5, 8.7, 11.5; volume 2, BSF, INT n, PSHUFB.
  */
 import { describe, expect, test } from '@jest/globals';
-import type { Registers } from '../../emulator/vcpu.js';
-import { CODE, guestOf, IDT, le32, setHandler } from './guest-code.js';
-
-const HLT = 0xf4;
-const CR0_NE = 0x31;
-const CR4_SSE = 0x600;
-const DATA = 0x6000;
-const NO_EXCEPTION = -1;
-const HANDLERS = 0x5000;
-
-interface Ended {
-  /** The exception that ended the code, and the offset of the instruction it was raised for. */
-  readonly vector: number;
-  readonly at: number;
-  readonly registers: Registers;
-  readonly word: (address: number) => number;
-}
-
-/** Run `code` with `data` at DATA to its HLT, or to the first exception. */
-function runCode(code: readonly number[], data: readonly number[] = [], cr4 = CR4_SSE): Ended {
-  const { vcpu } = guestOf([...code, HLT]);
-  vcpu.ram.write(DATA, Uint8Array.from(data));
-  vcpu.setRegisters({ ...vcpu.getRegisters(), cr0: CR0_NE, cr4, edi: 0xffffffff });
-  for (const vector of [6, 16, 19]) {
-    // mov edi, vector; pop esi; hlt
-    setHandler(vcpu, vector, HANDLERS + 16 * vector, [0xbf, vector, 0, 0, 0, 0x5e, HLT]);
-  }
-  expect(vcpu.run(100_000)).toBe('halted');
-  const registers = vcpu.getRegisters();
-  const { edi, esi } = registers;
-  const words = [0, 4, 8, 12, 16, 20, 24, 28].map((offset) => vcpu.ram.readU32(DATA + offset)!);
-  vcpu.dispose();
-  const vector = edi === 0xffffffff ? NO_EXCEPTION : edi;
-  return { vector, at: vector === NO_EXCEPTION ? -1 : esi - CODE, registers, word: (address) => words[address / 4]! };
-}
+import { guestOf, IDT, le32, setHandler } from './guest-code.js';
+import { CR0_NE, CR4_SSE, DATA, HANDLERS, HLT, NO_EXCEPTION, runCode } from './run-code.js';
 
 const FNINIT = [0xdb, 0xe3];
 const FNSTSW_AX = [0xdf, 0xe0];

@@ -4,10 +4,20 @@
  * A sequence is compared up to its first difference: what follows there proves nothing. The next sequence starts from
  * a state of its own.
  */
-import { END_VECTOR } from './layout.js';
+import { END_VECTOR, LAYOUT } from './layout.js';
 import type { Program } from './program.js';
 import type { Placed, Sequence } from './sequence.js';
-import { decode, recordEcx, recordEip, recordVector, splitTrace, type RawRecord, type State } from './trace.js';
+import {
+  decode,
+  isVirtual8086,
+  recordCs,
+  recordEcx,
+  recordEip,
+  recordVector,
+  splitTrace,
+  type RawRecord,
+  type State,
+} from './trace.js';
 import { undefinedFlags } from './undefined-flags.js';
 
 export interface Field {
@@ -23,6 +33,8 @@ export interface Difference {
   /** The instruction after which the states differ; unknown in code without a trace. */
   readonly placed: Placed | undefined;
   readonly before: State | undefined;
+  /** Vector of ft86's record; -1: it has none. */
+  readonly vector: number;
   readonly fields: readonly Field[];
 }
 
@@ -39,13 +51,28 @@ export interface Comparison {
 /** Vectors that leave EIP at the instruction, which the monitor then skips. */
 const FAULTS = new Set([0, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19]);
 
+/** Base address that the descriptor of a selector says. */
+function segmentBase(image: Buffer, selector: number): number {
+  const at = ((selector & 4) === 0 ? LAYOUT.GDT : LAYOUT.LDT) + (selector & ~7);
+  return ((image.readUInt32LE(at) >>> 16) | ((image[at + 4]! << 16) | (image[at + 7]! << 24))) >>> 0;
+}
+
+/** How far the monitor moves EIP after a fault, which it takes to lie in the sequence's own code segment. */
+function skippedLength(image: Buffer, address: number): number {
+  const offset = (address - LAYOUT.CODE) >>> 0;
+  const length = offset < LAYOUT.CODE_BYTES ? image[LAYOUT.LENGTHS + offset]! : 0;
+  return length <= 15 ? length : 0;
+}
+
 /** Walks through a sequence along its records, to say which instruction led to each. */
 class Walk {
   readonly #byAddress: ReadonlyMap<number, Placed>;
+  readonly #image: Buffer;
   readonly #sequence: Sequence;
   #next: number;
 
-  constructor(sequence: Sequence) {
+  constructor(image: Buffer, sequence: Sequence) {
+    this.#image = image;
     this.#sequence = sequence;
     this.#byAddress = new Map(sequence.placed.map((placed) => [placed.address, placed]));
     this.#next = sequence.placed[0]!.address;
@@ -61,9 +88,11 @@ class Walk {
   }
 
   advance(record: RawRecord): void {
-    const linear = (recordEip(record) + this.#sequence.csBase) >>> 0;
-    const length = FAULTS.has(recordVector(record)) ? (this.#byAddress.get(linear)?.instruction.bytes.length ?? 0) : 0;
-    this.#next = linear + length;
+    const { kind, csBase } = this.#sequence;
+    const cs = recordCs(record);
+    const base = kind === 'real' || isVirtual8086(record) ? cs << 4 : segmentBase(this.#image, cs);
+    const skipped = FAULTS.has(recordVector(record)) ? skippedLength(this.#image, recordEip(record) + csBase) : 0;
+    this.#next = (recordEip(record) + base + skipped) >>> 0;
   }
 }
 
@@ -117,7 +146,7 @@ function compareSequence(
   ours: readonly RawRecord[],
   reference: readonly RawRecord[],
 ): Outcome {
-  const walk = new Walk(sequence);
+  const walk = new Walk(image, sequence);
   const bits = ['user32', 'flat32', 'ring0'].includes(sequence.kind) ? 32 : 16;
   const real = sequence.kind === 'real';
   let previousEcx = sequence.entry.readUInt32LE(56);
@@ -145,7 +174,13 @@ function compareSequence(
       return {
         compared: step,
         undefinedOnly: false,
-        difference: { sequence, placed: placed ?? stray(image, walk.address), before: beforeState, fields },
+        difference: {
+          sequence,
+          placed: placed ?? stray(image, walk.address),
+          before: beforeState,
+          vector: mine === undefined ? -1 : recordVector(mine),
+          fields,
+        },
       };
     }
     if (recordVector(mine!) === END_VECTOR) return { compared: step, undefinedOnly: false };

@@ -25,13 +25,19 @@ function bytes({ placed }: Difference): readonly number[] {
   return placed?.instruction.bytes ?? [];
 }
 
-function field({ fields }: Difference, name: string): Field | undefined {
-  return fields.find((f) => f.name === name);
+/** The vector of ft86's record, where the reference has another or came to it elsewhere. */
+function vector(difference: Difference): number | undefined {
+  return difference.fields.some(({ name }) => name === 'vector' || name === 'eip') ? difference.vector : undefined;
 }
 
-/** The vector of the record as the reference has it: of the field, or the common one. */
-function referenceVector(difference: Difference): number | string | undefined {
-  return field(difference, 'vector')?.reference;
+function hasLock(difference: Difference): boolean {
+  const code = bytes(difference);
+  return code
+    .slice(
+      0,
+      code.findIndex((byte) => !PREFIXES.has(byte)),
+    )
+    .includes(0xf0);
 }
 
 function onlyFields(difference: Difference, pattern: RegExp): boolean {
@@ -51,6 +57,7 @@ function opcode(difference: Difference): string {
   ).toString('hex');
 }
 
+const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
 const GENERAL_PROTECTION = 13;
 const UNDEFINED_OPCODE = 6;
 
@@ -76,7 +83,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'qemu',
     what: 'SYSENTER and SYSEXIT on a processor without them: ft86 raises #UD, QEMU #GP',
     source: 'Intel SDM volume 2, SYSENTER: #UD if CPUID.01H:EDX.SEP is 0',
-    matches: (d) => /^0f 3[45]/.test(template(d)) && field(d, 'vector')?.ours === UNDEFINED_OPCODE,
+    matches: (d) => /^0f 3[45]/.test(template(d)) && vector(d) === UNDEFINED_OPCODE,
   },
   {
     id: 'group-11',
@@ -97,50 +104,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'either',
     what: 'with CR0.TS or CR0.EM set: #NM for EMMS and for undefined MMX and SSE opcodes, where QEMU executes or raises #UD',
     source: 'Intel SDM volume 3, 2.5 and table 6-2; of two exceptions of one instruction the engine finds #NM first',
-    matches: (d) => field(d, 'vector')?.ours === 7,
-  },
-  {
-    id: 'pushfd-v86',
-    wrong: 'ft86',
-    what: 'PUSHFD in virtual 8086 mode: the image has VM set',
-    source:
-      'Intel SDM volume 2, PUSHF/PUSHFD (EFLAGS AND 00FCFFFFH); the engine. Seen as another digest of the memory at the sequence’s end',
-    matches: (d) =>
-      d.sequence.kind === 'v86' &&
-      onlyFields(d, /^memory$/) &&
-      d.sequence.placed.some(
-        ({ instruction }) => instruction.template.startsWith('9c') && instruction.bytes[0] === 0x66,
-      ),
-  },
-  {
-    id: 'int-task-gate',
-    wrong: 'ft86',
-    what: 'INT n through a task gate does not check the gate’s DPL',
-    source: 'Intel SDM volume 2, INT n: #GP if DPL < CPL; the engine',
-    matches: (d) => template(d) === 'cd ib' && field(d, 'vector')?.ours === 8,
-  },
-  {
-    id: 'fxam',
-    wrong: 'ft86',
-    what: 'FXAM of an encoding the FPU does not support (unnormal, pseudo-NaN): another class',
-    source: 'Intel SDM volume 1, table 8-3; the engine',
-    matches: (d) => template(d) === 'd9 e5' && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x4700)),
-  },
-  {
-    id: 'sysret-real',
-    wrong: 'ft86',
-    what: 'SYSRET in real mode: #GP instead of #UD',
-    source: 'Intel SDM volume 2, SYSRET; the engine looks at CR0.PE first',
-    matches: (d) => template(d) === '0f 07',
-  },
-  {
-    id: 'vex',
-    wrong: 'ft86',
-    what: 'C4 and C5 with a register operand are taken for a VEX prefix although CPUID offers no AVX or BMI',
-    source: 'Intel SDM volume 2, LDS/LES: #UD; the engine',
-    matches: (d) =>
-      /^c[45] \/r reg|^\{?62/.test(template(d)) ||
-      (/^6?[26]?c[45]/.test(opcode(d)) && referenceVector(d) === UNDEFINED_OPCODE),
+    matches: (d) => vector(d) === 7,
   },
   {
     id: 'smsw-register',
@@ -154,7 +118,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'qemu',
     what: 'a waiting x87 instruction with an unmasked exception pending: ft86 raises #MF, QEMU at FWAIT only',
     source: 'Intel SDM volume 1, 8.7.1',
-    matches: (d) => field(d, 'vector')?.ours === 16,
+    matches: (d) => vector(d) === 16,
   },
   {
     id: 'simd-exception',
@@ -162,47 +126,23 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'an unmasked SSE exception: ft86 raises #XM (or #UD without CR4.OSXMMEXCPT), QEMU goes on',
     source: 'Intel SDM volume 1, 11.5.1 and 11.5.2',
     matches: (d) =>
-      [19, UNDEFINED_OPCODE].includes(Number(field(d, 'vector')?.ours)) &&
-      /al16|^(66|f[23]|) ?0f (2[acdef]|5\w|c2)/.test(template(d)),
-  },
-  {
-    id: 'sse-alignment',
-    wrong: 'ft86',
-    what: 'a 16-byte SSE operand in memory that is not aligned: ft86 accesses it, QEMU raises #GP',
-    source: 'Intel SDM volume 2, 2.4 (exception types 1, 2 and 4); the engine does not check',
-    matches: (d) =>
-      /0f/.test(template(d)) &&
-      referenceVector(d) === GENERAL_PROTECTION &&
-      field(d, 'vector')?.ours !== UNDEFINED_OPCODE,
-  },
-  {
-    id: 'sse3',
-    wrong: 'ft86',
-    what: 'MOVDDUP, MOVSLDUP, MOVSHDUP, HADD, HSUB, ADDSUB, LDDQU, EXTRQ, INSERTQ, MOVNTSS, MOVNTSD run although CPUID offers neither SSE3 nor SSE4A',
-    source: 'Intel SDM volume 2, each instruction: #UD if CPUID.01H:ECX.SSE3 is 0; the engine does not check',
-    matches: (d) =>
-      /^(66|f[23])+0f(12|16|2b|78|79|7c|7d|d0|f0)/.test(opcode(d)) && referenceVector(d) === UNDEFINED_OPCODE,
+      [19, UNDEFINED_OPCODE].includes(Number(vector(d))) && /al16|^(66|f[23]|) ?0f (2[acdef]|5\w|c2)/.test(template(d)),
   },
   {
     id: 'lock-prefix',
-    wrong: 'ft86',
-    what: 'a LOCK prefix before an instruction that does not take one is ignored for MMX, SSE and x87 instructions',
-    source: 'Intel SDM volume 2, LOCK: #UD; the engine checks integer instructions only',
-    matches: (d) => bytes(d).includes(0xf0) && referenceVector(d) === UNDEFINED_OPCODE,
+    wrong: 'qemu',
+    what: 'a LOCK prefix before an instruction that does not take one, or without an operand in memory: ft86 raises #UD, QEMU often ignores the prefix',
+    source: 'Intel SDM volume 2, LOCK',
+    matches: (d) => hasLock(d) && vector(d) === UNDEFINED_OPCODE,
   },
   {
-    id: 'sse-shift-memory',
-    wrong: 'ft86',
-    what: '66 0F 71, 72, 73 with a memory operand, or an unassigned digit, runs as a shift of a register',
-    source: 'Intel SDM volume 2, table A-6, groups 12 to 14: #UD; the engine does not check',
-    matches: (d) => /^66 0f 7[123]|^0f 7[123]/.test(template(d)) && referenceVector(d) === UNDEFINED_OPCODE,
-  },
-  {
-    id: 'lock-neg',
-    wrong: 'ft86',
-    what: 'LOCK NEG sets flags from a result that is not its own',
-    source: 'Intel SDM volume 2, NEG; the engine',
-    matches: (d) => /^f[67] \/3/.test(template(d)) && bytes(d).includes(0xf0) && onlyFields(d, /^eflags$/),
+    id: 'sse-alignment',
+    wrong: 'qemu',
+    what: 'a 16-byte operand in memory that is not aligned, of UNPCK, ANDPS to XORPS, CVT, SHUFPS, PSRA, PSLL and others: ft86 raises #GP, QEMU goes on',
+    source: 'Intel SDM volume 2, 2.4 (exception types 2 and 4)',
+    matches: (d) =>
+      /^(66 0f (1[45]|2[cd]|5\w|c[26]|[d-f]\w)|0f (1[45]|5[1-9b-f]|c[26])|f3 0f 5b|f2 0f e6) \/r/.test(template(d)) &&
+      vector(d) === GENERAL_PROTECTION,
   },
   {
     id: 'enter-16',
@@ -223,14 +163,22 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'qemu',
     what: 'MOVDQ2Q and MOVQ2DQ with CR4.OSFXSR clear: ft86 raises #UD, QEMU moves',
     source: 'Intel SDM volume 3, 2.5 (OSFXSR)',
-    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && field(d, 'vector')?.ours === UNDEFINED_OPCODE,
+    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && vector(d) === UNDEFINED_OPCODE,
   },
   {
     id: 'mmx-transition',
-    wrong: 'ft86',
-    what: 'an instruction with an MMX operand that faults, or takes memory instead of it, has reset TOP and the tags already',
-    source: 'Intel SDM volume 1, 9.6.1; the engine enters the MMX state before it accesses memory',
-    matches: (d) => /^(66|f[23]|)0f(2[acd]|[67d-f]\w|c[45])/.test(opcode(d)) && onlyFields(d, /^(fsw|ftw|st\d)$/),
+    wrong: 'qemu',
+    what: 'an MMX instruction whose operand in memory faults, CVTPI2PS and CVTPI2PD from memory: ft86 leaves TOP and the tags, QEMU has reset them',
+    source: 'Intel SDM volume 1, 9.6.1; volume 3, 6.5 (faults); volume 2, CVTPI2PS and CVTPI2PD',
+    matches: (d) =>
+      /^(0f (2[acd]|[67d-f]\w|c4)|66 0f 2[acd]) /.test(template(d)) &&
+      onlyFields(d, /^(fsw|ftw|st\d)$/) &&
+      d.fields.every(({ name, ours }) => {
+        const before = d.before?.values[name];
+        // The monitor clears the exceptions of a #MF, not TOP.
+        if (name === 'fsw' && before !== undefined) return ((Number(ours) ^ Number(before)) & 0x3800) === 0;
+        return before === undefined || ours === before;
+      }),
   },
   {
     id: 'x87-fault-address',
@@ -303,7 +251,7 @@ function candidates(difference: Difference): Difference[] {
   const flags = all.slice(0, at < 0 ? all.length : at + 1).findLastIndex(loadsFlags);
   if (at < 0 || flags >= 0) others = all.slice(Math.max(0, flags));
   const placedElsewhere = others.filter((other) => other !== undefined);
-  return [difference, ...placedElsewhere.map((other) => ({ ...difference, placed: other }))];
+  return [difference, ...placedElsewhere.map((other) => ({ ...difference, placed: other, before: undefined }))];
 }
 
 function loadsStack(placed: Placed | undefined): boolean {

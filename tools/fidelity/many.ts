@@ -64,5 +64,6 @@ async function again({ program, sequenceIndex }: Difference, sequences: number):
 /** The difference of a sequence that ends one emulator and not the other. */
 function endedAlone({ program, finished }: ProgramRun, sequenceIndex: number): Difference {
   const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
-  return { program, sequenceIndex, sequence: program.sequences[0]!, placed: undefined, before: undefined, fields };
+  const sequence = program.sequences[0]!;
+  return { program, sequenceIndex, sequence, placed: undefined, before: undefined, vector: -1, fields };
 }

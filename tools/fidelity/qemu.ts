@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GdbClient } from './gdb-client.js';
 import { LAYOUT } from './layout.js';
-import type { Program } from './program.js';
+import { traceEnd, type Program } from './program.js';
 
 const QEMU = 'qemu-system-i386';
 /** A Pentium III with SSE2 and without what ft86 does not offer. */
@@ -42,7 +42,14 @@ export class QemuMachine {
       QEMU,
       [
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S', '-cpu', CPU],
-        ...['-accel', 'tcg', '-machine', 'pc,memory-backend=ram,hpet=off', '-m', `${LAYOUT.RAM_BYTES >> 20}M`],
+        ...[
+          '-accel',
+          'tcg',
+          '-machine',
+          'pc,memory-backend=ram,hpet=off,vmport=off',
+          '-m',
+          `${LAYOUT.RAM_BYTES >> 20}M`,
+        ],
         ...['-object', `memory-backend-file,id=ram,size=${LAYOUT.RAM_BYTES},mem-path=${file('ram')},share=on`],
         ...['-bios', file('rom'), '-gdb', `unix:${file('gdb')},server=on,wait=off`],
       ],
@@ -57,9 +64,9 @@ export class QemuMachine {
     }
   }
 
-  /** All of RAM as it is now. */
-  readRam(): Buffer {
-    const ram = Buffer.alloc(LAYOUT.RAM_BYTES);
+  /** The first bytes of RAM as they are now. */
+  readRam(bytes: number): Buffer {
+    const ram = Buffer.alloc(bytes);
     const file = openSync(join(this.#folder, 'ram'), 'r');
     readSync(file, ram, 0, ram.length, 0);
     closeSync(file);
@@ -79,7 +86,7 @@ export async function runQemu(program: Program, timeoutMs: number): Promise<{ ra
   try {
     await machine.gdb.setBreakpoint(program.symbols.finish);
     const finished = await machine.gdb.resume(timeoutMs);
-    return { ram: machine.readRam(), finished };
+    return { ram: machine.readRam(traceEnd(program)), finished };
   } finally {
     machine.stop();
   }

@@ -1,8 +1,7 @@
 /** One program on both emulators, compared. */
 import { compareTraces, lastSequence, type Comparison } from './compare.js';
-import { LAYOUT } from './layout.js';
 import { loadOurs, runOurs } from './ours.js';
-import { makeProgram, type Program } from './program.js';
+import { makeProgram, traceEnd, type Program } from './program.js';
 import { runQemu } from './qemu.js';
 
 /** Most take a second or two. */
@@ -29,7 +28,7 @@ export async function runProgram(
   const vcpu = loadOurs(program);
   try {
     const { finished } = runOurs(vcpu);
-    const ours = Buffer.from(vcpu.ram.view.subarray(0, LAYOUT.RAM_BYTES));
+    const ours = Buffer.from(vcpu.ram.view.subarray(0, traceEnd(program)));
     const reference = await running;
     const whole = finished && reference.finished;
     const endedIn = whole ? null : Math.min(lastSequence(program, ours), lastSequence(program, reference.ram));

@@ -69,7 +69,15 @@ export function recordEip(record: RawRecord): number {
   return word(record, 14);
 }
 
-/** ECX and EFLAGS, for rules that depend on a count. */
+export function recordCs(record: RawRecord): number {
+  return word(record, 15) & 0xffff;
+}
+
+export function isVirtual8086(record: RawRecord): boolean {
+  return (word(record, 16) & EFLAGS_VM) !== 0;
+}
+
+/** For rules that depend on a count. */
 export function recordEcx(record: RawRecord): number {
   return word(record, 10);
 }
@@ -79,7 +87,7 @@ export function decode(record: RawRecord, real: boolean): State {
   const vector = recordVector(record);
   const memory = record.readUInt32LE(LAYOUT.RECORD_DIGEST);
   if (vector === END_VECTOR) return { vector, values: { memory } };
-  const v86 = (word(record, 16) & EFLAGS_VM) !== 0;
+  const v86 = isVirtual8086(record);
   const outer = real || v86 || (word(record, 15) & 3) !== 0;
   const values: Record<string, number | string> = {};
   const names = [...WORDS, ...(outer ? OUTER : INNER), ...(v86 || real ? V86 : [])];

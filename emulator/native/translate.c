@@ -1,0 +1,219 @@
+/* translate.c - instructions that the engine translates into something else than the guest's processor does.
+ *
+ *   the engine's loop over a block's instructions -> ours for each: decode it, then the engine's own, watched
+ *
+ *   undefined here (decode.c)      the engine is shown UD2 in its place; the block's length stays that of the instruction
+ *   LOCK NEG                       the engine is shown no LOCK: its locked form sets wrong flags
+ *   66 with F3 or F2               the engine is shown no 66, which it lets win
+ *   16-byte operand                its first access asks for alignment, which the engine's slow path finds out about
+ *   8-byte operand read as 16      the second half is read from where the first is
+ *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
+ *                                  from memory do not enter it at all
+ *   PUSHF                          what is stored has VM and RF clear
+ *
+ * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
+ * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
+ * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, CVTPI2PS, CVTPI2PD, UD2; 2.1.1; 2.4: exception classes); volume 1, 9.5
+ * and 9.6.1. */
+#include <string.h>
+#include "core_internal.h"
+#include "decode.h"
+#include "interpose.h"
+
+#define VECTOR_PROTECTION 13
+#define OPCODE_PUSHF 0x9c
+#define OPCODE_CVTPI2 0x12a
+#define PUSHED_FLAGS 0xfcffffu
+#define PREFIX_REPEAT 0xf3               /* before NEG it does nothing */
+#define PREFIX_REPEAT_UNEQUAL 0xf2
+#define PREFIX_DATA 0x66
+#define MEMORY_SIZE 3u                   /* bits of an access's description: log2 of its bytes, ... */
+#define MEMORY_8_BYTES 3u
+#define MEMORY_ALIGN_16 0x40u            /* ... and log2 of its alignment, from bit 4 on */
+#define NOWHERE UINT64_MAX
+
+typedef void translate_insn(void *block, CPUState *cpu);
+struct translator_ops { void *before[TRANSLATOR_OPS_BEFORE]; translate_insn *translate; void *after[TRANSLATOR_OPS_AFTER]; };
+
+void __real_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb);
+void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb);
+uint32_t __real_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
+uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
+void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
+void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
+void tcg_gen_andi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t mask);
+void helper_enter_mmx_x86_64(CPUX86State *env);
+
+/* The translator as it is now; a thread translates one block at a time. */
+static __thread struct {
+    translate_insn *engine;
+    uint64_t shown_at;                   /* the bytes here are replaced for the translator */
+    uint32_t shown_count;
+    uint8_t shown[2];
+    uint64_t hidden_end;                 /* 66 before it is shown as ... */
+    uint8_t hidden_as;                   /* ... this prefix */
+    bool align;                          /* the next access of 8 bytes is the first half of one of 16 */
+    bool half;                           /* the second access reads the operand's 8 bytes again, ... */
+    uintptr_t half_at;                   /* ... from here: that of the first; 0: before it */
+    bool defer_mmx, drop_mmx;            /* what becomes of a call that enters the MMX state */
+    void *deferred;                      /* the call to come after the next access */
+    void *deferred_argument;
+    bool pushes_flags;
+} now;
+
+/* ---- the engine's own code for the instruction, as it is emitted ---- */
+
+uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at)
+{
+    uint32_t byte = __real_cpu_ldub_code_x86_64(env, at);
+    if (byte == PREFIX_DATA && at < now.hidden_end)
+        return now.hidden_as;
+    return at - now.shown_at < now.shown_count ? now.shown[at - now.shown_at] : byte;
+}
+
+static uint32_t aligned(uint32_t memory)
+{
+    if (!now.align || (memory & MEMORY_SIZE) != MEMORY_8_BYTES)
+        return memory;
+    now.align = false;
+    return memory | MEMORY_ALIGN_16;
+}
+
+static uintptr_t address_of(uintptr_t at)
+{
+    if (!now.half)
+        return at;
+    if (!now.half_at)
+        now.half_at = at;
+    return now.half_at;
+}
+
+static void after_access(TCGContext *tcg)
+{
+    void *function = now.deferred;
+    if (!function)
+        return;
+    now.deferred = NULL;
+    __real_tcg_gen_callN_x86_64(tcg, function, NULL, 1, &now.deferred_argument);
+}
+
+#define ACCESS(name, before)                                                                                 \
+    void __real_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
+    void __wrap_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
+    void __wrap_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory)   \
+    {                                                                                                        \
+        before;                                                                                              \
+        __real_##name##_x86_64(tcg, v, at, mmu, aligned(memory));                                            \
+        after_access(tcg);                                                                                   \
+    }
+ACCESS(tcg_gen_qemu_ld_i32, )
+ACCESS(tcg_gen_qemu_st_i32, )
+ACCESS(tcg_gen_qemu_ld_i64, at = address_of(at))
+ACCESS(tcg_gen_qemu_st_i64, if (now.pushes_flags) tcg_gen_andi_i64_x86_64(tcg, v, v, PUSHED_FLAGS))
+
+void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments)
+{
+    if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
+        __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
+    } else if (!now.drop_mmx) {
+        now.deferred = function;
+        now.deferred_argument = arguments[0];
+    }
+}
+
+/* ---- each instruction ---- */
+
+static uint8_t fetch(void *env, uint64_t at) { return (uint8_t)__real_cpu_ldub_code_x86_64(env, at); }
+
+static void show(uint64_t at, uint32_t count, uint8_t first, uint8_t second)
+{
+    now.shown_at = at;
+    now.shown_count = count;
+    now.shown[0] = first;
+    now.shown[1] = second;
+}
+
+static void start_afresh(void)
+{
+    translate_insn *engine = now.engine;
+    memset(&now, 0, sizeof now);
+    now.engine = engine;
+    now.shown_at = NOWHERE;
+}
+
+/* A register operand of NEG with LOCK is undefined already. */
+static bool is_lock_neg(const struct decoded *d)
+{
+    return d->lock && (d->opcode == 0xf6 || d->opcode == 0xf7) && decoded_digit(d) == 3;
+}
+
+static void prepare(const struct decoded *d, bool undefined)
+{
+    if (undefined)
+        show(d->pc, 2, 0x0f, 0x0b);
+    else if (is_lock_neg(d))
+        show(d->pc + d->lock_at, 1, PREFIX_REPEAT, 0);
+    if (!undefined && decoded_ignores_data_prefix(d)) {
+        now.hidden_end = d->pc + d->prefixes;
+        now.hidden_as = d->column == COLUMN_F3 ? PREFIX_REPEAT : PREFIX_REPEAT_UNEQUAL;
+    }
+    now.align = decoded_is_aligned(d);
+    now.half = decoded_is_half(d);
+    now.defer_mmx = decoded_is_mmx_memory(d);
+    now.drop_mmx = d->opcode == OPCODE_CVTPI2;
+    now.pushes_flags = d->opcode == OPCODE_PUSHF;
+}
+
+static void translate_one(void *block, CPUState *cpu)
+{
+    core *c = core_current;
+    uint64_t *pc = &FIELD(block, DISAS_OFF_PC_NEXT, uint64_t), start = *pc;
+    struct decoded d;
+    if (!c) {
+        probe_current->instructions++;
+        now.engine(block, cpu);
+        return;
+    }
+    start_afresh();
+    if (!decode(&d, start, fetch, c->env)) {
+        now.engine(block, cpu);
+        return;
+    }
+    bool undefined = decoded_is_undefined(&d, &c->features);
+    prepare(&d, undefined);
+    now.engine(block, cpu);
+    if (undefined)
+        *pc = start + d.length;
+    start_afresh();
+}
+
+void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb)
+{
+    core *c = core_current;
+    start_afresh();
+    if (c ? c->config.cpuid_rows == 0 : !probe_current) {
+        __real_translator_loop_x86_64(ops, block, cpu, tb);
+        return;
+    }
+    struct translator_ops ours = *ops;
+    now.engine = ops->translate;
+    ours.translate = translate_one;
+    __real_translator_loop_x86_64(&ours, block, cpu, tb);
+    if (!c && FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
+                  FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t))
+        probe_current->translator_differs = true;
+}
+
+/* ---- an access that asked for alignment ---- */
+
+static void on_unaligned(CPUState *cpu, uint64_t va, int access, int mmu, uintptr_t host_pc)
+{
+    (void)va, (void)access, (void)mmu;
+    raise_exception_err_ra_x86_64(FIELD(cpu, CPU_OFF_ENV, CPUX86State *), VECTOR_PROTECTION, 0, host_pc);
+}
+
+void core_watch_translation(core *c)
+{
+    void *class = FIELD(c->cpu, CPU_OFF_CLASS, void *);
+    FIELD(class, CLASS_OFF_UNALIGNED, void *) = (void *)on_unaligned;
+}
