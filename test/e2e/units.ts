@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Where the units expect ft86. */
+export const PROGRAM = '/opt/ft86/ft86';
+
 const folder = join(import.meta.dirname, '../../docs/systemd');
 
 /** Names of the units, with `.service`. */
