@@ -54,6 +54,16 @@ describe('the units', () => {
   });
 });
 
+/** Of one, about the backup on two; datagrams of a program on two that is no replica are counted and nothing else. */
+async function hearsHeartbeats(site: Deployment): Promise<void> {
+  const address = site.fabric.address('one', 'two');
+  const send = `require('dgram').createSocket('udp4').send('no heartbeat', 8600, '${address}', () => process.exit())`;
+  expect(await site.program('two', ['-e', send]).ends()).toBe(0);
+  const status = site.ft86('one', 'status', 'shop', '--json');
+  await status.ends();
+  expect(status.output).toMatch(/"heartbeats": \{\s+"sent": [1-9]\d*,\s+"received": [1-9]\d*,\s+"malformed": 1,/);
+}
+
 test('hosts crash and come back, one after the other: the clients lose nothing', async () => {
   const site = await Deployment.make();
   try {
@@ -63,6 +73,7 @@ test('hosts crash and come back, one after the other: the clients lose nothing',
     await site.start('one', 'primary').says(/a backup joined/);
     const load = site.ft86('store', 'load', 'kv:ops=1800,clients=4,rate=300', '--to', '127.0.0.1:7000', '--json');
     await second.says(/has the whole state/);
+    await hearsHeartbeats(site);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     site.crash('one');
     await second.says(/LIVE at icount/);

@@ -45,6 +45,11 @@ export class Deployment {
     return this.#run(host, `ft86 on ${host}`, [join(root, 'ft86'), ...args]);
   }
 
+  /** A program for node. */
+  program(host: Host, args: readonly string[]): Program {
+    return this.#run(host, `node on ${host}`, [process.execPath, ...args]);
+  }
+
   /** Everything on that host dies. */
   crash(host: Host): void {
     for (const { child } of this.#programs.get(host) ?? []) child.kill('SIGKILL');

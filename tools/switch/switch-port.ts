@@ -25,7 +25,7 @@ const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1000;
 const PING_MS = 1000;
 /** Pings without any sign of life after which the connection is given up. */
-const SILENT_PINGS_MAX = 5;
+const SILENT_PINGS_MAX = 3;
 /** Frames are dropped while more than this waits for the socket. */
 const HIGH_WATER_BYTES = 1 << 20;
 
