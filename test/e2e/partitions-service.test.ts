@@ -43,7 +43,7 @@ test(
       await site.cut(...P_B, ...P_A);
       await site.backup.says(/LIVE at icount/);
       await site.primary.says(/the arbiter cannot be reached: waiting/);
-      expect((await served(load)).gapMs).toBeLessThan(DETECT_MS + 1500);
+      expect((await served(load)).gapMs).toBeLessThan(DETECT_MS + 3000);
       await site.fabric.heal();
       expect(await site.primary.ends()).toBe(4);
       expect(site.primary.output).toMatch(/another replica (won|went live in) epoch 2/);

@@ -29,7 +29,7 @@ async function winner(site: Site): Promise<ReplicaName> {
   const won = (name: ReplicaName, pattern: RegExp): Promise<ReplicaName> =>
     site
       .replica(name)
-      .says(pattern, 15_000)
+      .says(pattern, 30_000)
       .then(() => name);
   const both = [won('primary', /won the test-and-set, live alone in epoch 2/), won('backup', /LIVE at icount/)];
   return Promise.any(both);
@@ -75,7 +75,7 @@ describe('a network cut in both directions', () => {
         await site.cut(...P_B);
         await oneGoesOn(site);
       }),
-    30_000,
+    60_000,
   );
 
   test.each([
@@ -98,7 +98,7 @@ describe('a network cut in both directions', () => {
         expect(site.shown('backup')).toBe(0);
         site.lastTick();
       }),
-    30_000,
+    60_000,
   );
 
   test(
@@ -108,7 +108,7 @@ describe('a network cut in both directions', () => {
         await site.cut(...P_B, ...P_A);
         await oneWaits(site, 'primary');
       }),
-    30_000,
+    60_000,
   );
 
   test(
@@ -118,7 +118,7 @@ describe('a network cut in both directions', () => {
         await site.cut(...P_B, ...B_A);
         await oneWaits(site, 'backup');
       }),
-    30_000,
+    60_000,
   );
 
   test(
@@ -137,7 +137,7 @@ describe('a network cut in both directions', () => {
         await site.fabric.heal();
         await oneGoesOn(site);
       }),
-    30_000,
+    60_000,
   );
 });
 
@@ -152,7 +152,7 @@ describe('a network cut in one direction', () => {
         await site.cut(one);
         await oneGoesOn(site);
       }),
-    30_000,
+    60_000,
   );
 
   test.each([
@@ -165,7 +165,7 @@ describe('a network cut in one direction', () => {
         await site.cut(...P_B, one);
         await oneWaits(site, waiting);
       }),
-    30_000,
+    60_000,
   );
 });
 
@@ -202,4 +202,4 @@ test('a stopped primary and a silent network look the same to the backup', async
     expect(ms).toBeGreaterThanOrEqual(DETECT_MS);
     expect(ms).toBeLessThan(2 * DETECT_MS);
   }
-}, 30_000);
+}, 60_000);

@@ -55,7 +55,7 @@ export class Program {
   }
 
   /** Wait for a line. */
-  async says(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
     let match: RegExpExecArray | null = null;
     await until(
       `${this.#name} says ${pattern.source}`,
@@ -70,7 +70,7 @@ export class Program {
     return match as unknown as RegExpExecArray;
   }
 
-  async ends(timeoutMs = 10_000): Promise<number | null> {
+  async ends(timeoutMs = 30_000): Promise<number | null> {
     await until(
       `${this.#name} ends`,
       timeoutMs,
@@ -137,7 +137,7 @@ export class Site {
   async goesOn(name: ReplicaName): Promise<void> {
     const from = this.shown(name);
     const more = (): boolean => this.shown(name) > from + 50;
-    await until(`the guest goes on at the ${name}`, 10_000, more, () => this.replica(name).output);
+    await until(`the guest goes on at the ${name}`, 30_000, more, () => this.replica(name).output);
   }
 
   /** Both consoles together are one run of the guest. @returns the last tick that was shown */
