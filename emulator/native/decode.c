@@ -136,6 +136,7 @@ bool decoded_is_undefined(const struct decoded *d, const struct decode_features 
     switch (d->opcode) {
     case 0xc4: case 0xc5: return decoded_is_register(d) && !has->avx;
     case 0x105: case 0x107: return !has->syscall;
+    case 0x10e: case 0x10f: return !has->amd_3dnow;
     case 0x134: case 0x135: return !has->sysenter;
     case 0x171: case 0x172: case 0x173: return !shift_is_defined(d);
     default: return (is_sse3(d) && !has->sse3) || (is_sse4a(d) && !has->sse4a);

@@ -29,7 +29,7 @@ static inline unsigned decoded_digit(const struct decoded *d) { return d->modrm 
 bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque);
 
 /* Which of the instructions that need it CPUID offers. */
-struct decode_features { bool sse3, sse4a, avx, syscall, sysenter; };
+struct decode_features { bool sse3, sse4a, avx, syscall, sysenter, amd_3dnow; };
 
 /* Whether a processor with these features has no such instruction, although the engine executes it. */
 bool decoded_is_undefined(const struct decoded *d, const struct decode_features *has);

@@ -10,6 +10,7 @@
 #define CPUID_ECX_AVX (1u << 28)
 #define CPUID_EDX_SEP (1u << 11)
 #define CPUID_EXTENDED_ECX_SSE4A (1u << 6)
+#define CPUID_EXTENDED_EDX_3DNOW (1u << 31)
 #define CPUID_EXTENDED_EDX_SYSCALL (1u << 11)
 
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf)
@@ -47,6 +48,7 @@ void core_hide_features(core *c)
         .avx = basic.ecx & CPUID_ECX_AVX,
         .syscall = extended.edx & CPUID_EXTENDED_EDX_SYSCALL,
         .sysenter = basic.edx & CPUID_EDX_SEP,
+        .amd_3dnow = extended.edx & CPUID_EXTENDED_EDX_3DNOW,
     };
     features[FEATURES_1_EDX] = basic.edx;
     features[FEATURES_1_ECX] = basic.ecx;

@@ -108,6 +108,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFLAGS_RF 0x10000u
 #define EFLAGS_VM 0x20000u
 #define HF_CPL_MASK 3u
+#define HF_CS32_MASK 0x10u               /* the code segment's default is 32 bits */
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
 #define EXCP_INTERRUPT 0x10000           /* exception_index: leave the loop and come back */
 #define CR0_PE 1u
@@ -150,6 +151,7 @@ void helper_set_dr_x86_64(CPUX86State *env, int reg, uint64_t value);
 void raise_exception_ra_x86_64(CPUX86State *env, int vector, uintptr_t host_pc) __attribute__((noreturn));
 void raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int error_code, uintptr_t host_pc)
     __attribute__((noreturn));
+void cpu_stb_data_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, uintptr_t host_pc);
 uint32_t cpu_ldl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
 void cpu_x86_update_cr0_x86_64(CPUX86State *env, uint32_t value);
 

@@ -18,6 +18,8 @@
 #define MASKS_SHIFT 7
 #define FLUSH_TO_ZERO_SHIFT 15
 #define REGISTER_BYTES 16
+#define FLOAT_EXPONENT 0x7f800000u
+#define FLOAT_SIGN 0x80000000u
 
 #define FLAGS(env) FIELD(env, ENV_OFF_SSE_STATUS + STATUS_OFF_FLAGS, uint8_t)
 
@@ -91,6 +93,25 @@ static void end(CPUX86State *env, const struct undo *undo, uintptr_t host_pc)
         end(env, &undo, HOST_PC);                                                                            \
         return value;                                                                                        \
     }
+/* RCP and RSQRT take a denormal number for 0 and give 0 for one, whatever MXCSR says. */
+static void flush_denormals(uint32_t *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!(words[i] & FLOAT_EXPONENT))
+            words[i] &= FLOAT_SIGN;
+}
+
+#define RECIPROCAL(name, count)                                                                              \
+    void __real_helper_##name##_x86_64(CPUX86State *env, void *d, void *s);                                  \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, void *s);                                  \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, void *s)                                   \
+    {                                                                                                        \
+        uint32_t operand[REGISTER_BYTES / 4] __attribute__((aligned(16)));                                   \
+        memcpy(operand, s, 4 * (count));                                                                     \
+        flush_denormals(operand, count);                                                                     \
+        __real_helper_##name##_x86_64(env, d, operand);                                                      \
+        flush_denormals(d, count);                                                                           \
+    }
 #define PACKED(name) OPERATION(name##ps, void *) OPERATION(name##pd, void *)
 #define FOUR(name) PACKED(name) OPERATION(name##ss, void *) OPERATION(name##sd, void *)
 
@@ -103,4 +124,5 @@ OPERATION(cvttps2dq, void *) OPERATION(cvttpd2dq, void *)
 OPERATION(cvtpi2ps, void *) OPERATION(cvtps2pi, void *) OPERATION(cvtpd2pi, void *)
 OPERATION(cvttps2pi, void *) OPERATION(cvttpd2pi, void *)
 OPERATION(cvtsi2ss, uint32_t)
+RECIPROCAL(rcpss, 1) RECIPROCAL(rcpps, 4) RECIPROCAL(rsqrtss, 1) RECIPROCAL(rsqrtps, 4)
 TO_INTEGER(cvtss2si) TO_INTEGER(cvtsd2si) TO_INTEGER(cvttss2si) TO_INTEGER(cvttsd2si)

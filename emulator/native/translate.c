@@ -10,11 +10,12 @@
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all
  *   PUSHF                          what is stored has VM and RF clear
+ *   ENTER                          EBP gets as many bits as the operand has, not as the stack pointer
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
- * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, CVTPI2PS, CVTPI2PD, UD2; 2.1.1; 2.4: exception classes); volume 1, 9.5
- * and 9.6.1. */
+ * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, ENTER, CVTPI2PS, CVTPI2PD, UD2; 2.1.1; 2.4: exception classes);
+ * volume 1, 9.5 and 9.6.1. */
 #include <string.h>
 #include "core_internal.h"
 #include "decode.h"
@@ -22,6 +23,7 @@
 
 #define VECTOR_PROTECTION 13
 #define OPCODE_PUSHF 0x9c
+#define OPCODE_ENTER 0xc8
 #define OPCODE_CVTPI2 0x12a
 #define PUSHED_FLAGS 0xfcffffu
 #define PREFIX_REPEAT 0xf3               /* before NEG it does nothing */
@@ -42,6 +44,12 @@ uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void tcg_gen_andi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t mask);
+void __real_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand);
+void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand);
+void __real_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
+                                       unsigned first, unsigned bits);
+void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
+                                       unsigned first, unsigned bits);
 void helper_enter_mmx_x86_64(CPUX86State *env);
 
 /* The translator as it is now; a thread translates one block at a time. */
@@ -59,6 +67,8 @@ static __thread struct {
     void *deferred;                      /* the call to come after the next access */
     void *deferred_argument;
     bool pushes_flags;
+    unsigned frame_bits;                 /* of ENTER's operand; 0: another instruction */
+    uintptr_t frame_register;            /* EBP: what its first store stores */
 } now;
 
 /* ---- the engine's own code for the instruction, as it is emitted ---- */
@@ -97,6 +107,14 @@ static void after_access(TCGContext *tcg)
     __real_tcg_gen_callN_x86_64(tcg, function, NULL, 1, &now.deferred_argument);
 }
 
+static void before_store(TCGContext *tcg, uintptr_t value)
+{
+    if (now.pushes_flags)
+        tcg_gen_andi_i64_x86_64(tcg, value, value, PUSHED_FLAGS);
+    if (now.frame_bits && !now.frame_register)
+        now.frame_register = value;
+}
+
 #define ACCESS(name, before)                                                                                 \
     void __real_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
     void __wrap_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
@@ -109,7 +127,25 @@ static void after_access(TCGContext *tcg)
 ACCESS(tcg_gen_qemu_ld_i32, )
 ACCESS(tcg_gen_qemu_st_i32, )
 ACCESS(tcg_gen_qemu_ld_i64, at = address_of(at))
-ACCESS(tcg_gen_qemu_st_i64, if (now.pushes_flags) tcg_gen_andi_i64_x86_64(tcg, v, v, PUSHED_FLAGS))
+ACCESS(tcg_gen_qemu_st_i64, before_store(tcg, v))
+
+/* ENTER's new EBP: all of the frame's address, or its lower half only. */
+void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand)
+{
+    if (now.frame_bits == 16 && result == now.frame_register)
+        __real_tcg_gen_deposit_i64_x86_64(tcg, result, result, operand, 0, 16);
+    else
+        __real_tcg_gen_ext32u_i64_x86_64(tcg, result, operand);
+}
+
+void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
+                                       unsigned first, unsigned bits)
+{
+    if (now.frame_bits == 32 && result == now.frame_register)
+        __real_tcg_gen_ext32u_i64_x86_64(tcg, result, part);
+    else
+        __real_tcg_gen_deposit_i64_x86_64(tcg, result, rest, part, first, bits);
+}
 
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments)
 {
@@ -147,7 +183,7 @@ static bool is_lock_neg(const struct decoded *d)
     return d->lock && (d->opcode == 0xf6 || d->opcode == 0xf7) && decoded_digit(d) == 3;
 }
 
-static void prepare(const struct decoded *d, bool undefined)
+static void prepare(const struct decoded *d, bool undefined, bool code32)
 {
     if (undefined)
         show(d->pc, 2, 0x0f, 0x0b);
@@ -162,6 +198,8 @@ static void prepare(const struct decoded *d, bool undefined)
     now.defer_mmx = decoded_is_mmx_memory(d);
     now.drop_mmx = d->opcode == OPCODE_CVTPI2;
     now.pushes_flags = d->opcode == OPCODE_PUSHF;
+    if (d->opcode == OPCODE_ENTER)
+        now.frame_bits = code32 != d->data_prefix ? 32 : 16;
 }
 
 static void translate_one(void *block, CPUState *cpu)
@@ -180,7 +218,7 @@ static void translate_one(void *block, CPUState *cpu)
         return;
     }
     bool undefined = decoded_is_undefined(&d, &c->features);
-    prepare(&d, undefined);
+    prepare(&d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
     now.engine(block, cpu);
     if (undefined)
         *pc = start + d.length;

@@ -4,6 +4,7 @@
  *                          x87_trig.c      FSIN FCOS FSINCOS FPTAN
  *                          x87_log.c       FYL2X FYL2XP1        x87_atan.c   FPATAN
  *                          x87_exp.c       F2XM1                x87_exact.c  FPREM FPREM1 FXTRACT FSCALE
+ *                          x87_decimal.c  FBSTP
  *                            x87_number.c    operands, NaN rules, rounding
  *                              x87_wide.h      128-bit significands; x87_tables.h   constants
  *
@@ -47,6 +48,10 @@ typedef void x87_binary(unsigned control, struct x87_float x, struct x87_float y
 
 x87_unary x87_fsin, x87_fcos, x87_fsincos, x87_fptan, x87_f2xm1, x87_fxtract;
 x87_binary x87_fpatan, x87_fyl2x, x87_fyl2xp1, x87_fprem, x87_fprem1, x87_fscale;
+
+/* FBSTP: 18 decimal digits, two a byte, and the sign. Gives the exceptions and C1. */
+#define X87_DECIMAL_BYTES 10
+unsigned x87_to_decimal(unsigned control, struct x87_float x, uint8_t decimal[X87_DECIMAL_BYTES]);
 
 extern const struct x87_float x87_indefinite, x87_one;
 #endif

@@ -119,3 +119,15 @@ void __wrap_helper_fxam_ST0_x86_64(CPUX86State *env)
     unsigned others = FIELD(env, ENV_OFF_FPUS, uint16_t) & ~QUOTIENT;
     FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)(others | sign | class);
 }
+
+/* FBSTP; the engine pops afterwards. A store that faults leaves the status word as it was. */
+void __wrap_helper_fbst_ST0_x86_64(CPUX86State *env, uint64_t va)
+{
+    struct x87_result r = { 0 };
+    uint8_t decimal[X87_DECIMAL_BYTES];
+    fault_if_pending(env, HOST_PC);
+    r.status = x87_to_decimal(control_of(env), *st(env, 0), decimal);
+    for (uint32_t i = 0; i < X87_DECIMAL_BYTES; i++)
+        cpu_stb_data_ra_x86_64(env, (uint32_t)(va + i), decimal[i], HOST_PC);
+    accept(env, &r, X87_C1);
+}

@@ -37,6 +37,15 @@ static void tell(CPUX86State *env)
     FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;
 }
 
+/* The engine widens a signalling NaN to a signalling one. */
+static void quiet(CPUX86State *env)
+{
+    unsigned top = FIELD(env, ENV_OFF_FPSTT, uint32_t) & 7;
+    struct x87_float *x = &FIELD(env, ENV_OFF_FPREGS + FPREG_STRIDE * top, struct x87_float);
+    if ((x->sign_exponent & 0x7fff) == 0x7fff && x->significand << 1)
+        x->significand |= UINT64_C(3) << 62;
+}
+
 #define WAITS wait_for(env, HOST_PC)
 #define GOES_ON forget(env)
 #define OPERATION(result, keep, give, name, start, declared, passed)                                         \
@@ -54,6 +63,7 @@ static void tell(CPUX86State *env)
 #define PLAIN(name, start) NOTHING(name, start, (CPUX86State *env), (env))
 #define NUMBERED(name) NOTHING(name, WAITS, (CPUX86State *env, int number), (env, number))
 #define WITH(type, name) NOTHING(name, WAITS, (CPUX86State *env, type operand), (env, operand))
+#define LOAD(type, name) OPERATION(void, , quiet(env), name, WAITS, (CPUX86State *env, type operand), (env, operand))
 
 /* FT0 is loaded already: the instruction has been asked. */
 PLAIN(fadd_ST0_FT0, GOES_ON)
@@ -74,8 +84,8 @@ NUMBERED(fxchg_ST0_STN)
 WITH(uint32_t, flds_FT0)
 WITH(uint64_t, fldl_FT0)
 WITH(int32_t, fildl_FT0)
-WITH(uint32_t, flds_ST0)
-WITH(uint64_t, fldl_ST0)
+LOAD(uint32_t, flds_ST0)
+LOAD(uint64_t, fldl_ST0)
 WITH(int32_t, fildl_ST0)
 WITH(int64_t, fildll_ST0)
 VALUE(uint32_t, fsts_ST0)

@@ -31,6 +31,7 @@ describe('undefined', () => {
     ['PSLLW with a memory operand', [0x66, 0x0f, 0x71, ...memory(6), 1]],
     ['0F 72 with an unassigned digit', [0x0f, 0x72, 0xc0, 1]],
     ['PSLLDQ of an MMX register', [0x0f, 0x73, 0xf8, 1]],
+    ['PFADD', [0x0f, 0x0f, 0xc1, 0x9e]],
     ['SYSCALL', [0x0f, 0x05]],
     ['SYSRET', [0x0f, 0x07]],
     ['SYSENTER', [0x0f, 0x34]],
@@ -165,6 +166,81 @@ describe('prefixes', () => {
     expect([eax & 0x33000, eflags & 0x20000]).toEqual([0x3000, 0]);
     vcpu.dispose();
   });
+});
+
+describe('ENTER', () => {
+  /** EBP after an ENTER that is `code`, on a stack of 16 or 32 bits, with ESP 127ff0h and EBP 5678aaaah before it. */
+  function frame(code: readonly number[], code32: boolean, stack32: boolean): number {
+    const { vcpu } = guestOf([...code, 4, 0, 0, HLT]);
+    const registers = vcpu.getRegisters();
+    const cs = { ...registers.cs, flags: code32 ? 0xcf9b00 : 0x8f9b00 };
+    const ss = { ...registers.ss, flags: stack32 ? 0xcf9300 : 0x8f9300 };
+    vcpu.setRegisters({ ...registers, cs, ss, esp: 0x127ff0, ebp: 0x5678aaaa });
+    expect(vcpu.run(10)).toBe('halted');
+    const { ebp } = vcpu.getRegisters();
+    vcpu.dispose();
+    return ebp;
+  }
+
+  test('gives EBP as many bits as its operand has, whatever the stack', () => {
+    expect(frame([0xc8], true, true)).toBe(0x127fec);
+    expect(frame([0xc8], true, false)).toBe(0x127fec);
+    expect(frame([0x66, 0xc8], false, false)).toBe(0x127fec);
+    expect(frame([0x66, 0xc8], true, true)).toBe(0x56787fee);
+    expect(frame([0xc8], false, false)).toBe(0x56787fee);
+  });
+});
+
+describe('FBSTP', () => {
+  const NEAREST = 0x37f;
+  const DOWN = 0x77f;
+  const UP = 0xb7f;
+  /** The ten bytes as a number would be written, sign first, and the exception flags. */
+  function store(control: number, [low, high, exponent]: readonly [number, number, number]): [string, number] {
+    const data = [control & 255, control >> 8, 0, 0, ...le32(low), ...le32(high), ...le32(exponent)];
+    const code = [0xdb, 0xe3, 0xd9, ...memory(5), 0xdb, ...memory(5, 4), 0xdf, ...memory(6, 16), 0xdf, 0xe0];
+    const { registers, word } = runCode(code, data);
+    const bytes = Buffer.from([...le32(word(16)), ...le32(word(20)), ...le32(word(24))]).subarray(0, 10);
+    return [
+      bytes
+        .reverse()
+        .toString('hex')
+        .replace(/^(..)0+(?=.)/, '$1 '),
+      registers.eax & 0x23f,
+    ];
+  }
+
+  test.each([
+    ['1', NEAREST, [0, 0x80000000, 0x3fff], '00 1', 0],
+    ['-42', NEAREST, [0, 0xa8000000, 0xc004], '80 42', 0],
+    ['2.5 to nearest', NEAREST, [0, 0xa0000000, 0x4000], '00 2', 0x20],
+    ['3.5 to nearest', NEAREST, [0, 0xe0000000, 0x4000], '00 4', 0x220],
+    ['2.5 up', UP, [0, 0xa0000000, 0x4000], '00 3', 0x220],
+    ['-2.5 up', UP, [0, 0xa0000000, 0xc000], '80 2', 0x20],
+    ['-2.5 down', DOWN, [0, 0xa0000000, 0xc000], '80 3', 0x220],
+    ['-0', NEAREST, [0, 0, 0x8000], '80 0', 0],
+    ['the least positive number up', UP, [1, 0, 0], '00 1', 0x220],
+    ['10^18 - 1', NEAREST, [0x763ffff0, 0xde0b6b3a, 0x403a], '00999999999999999999', 0],
+    ['10^18', NEAREST, [0x76400000, 0xde0b6b3a, 0x403a], 'ffffc000000000000000', 1],
+    ['infinity', NEAREST, [0, 0x80000000, 0x7fff], 'ffffc000000000000000', 1],
+    ['an unnormal', NEAREST, [0, 0x40000000, 0x4000], 'ffffc000000000000000', 1],
+  ] as const)('%s', (_, control, value, text, flags) => {
+    expect(store(control, value)).toEqual([text, flags]);
+  });
+});
+
+test.each([
+  ['a tiny result is 0', 0xfe8fffff, 0x80000000],
+  ['a denormal operand is 0', 0x007fffff, 0x7f800000],
+])('RCPSS: %s', (_, operand, result) => {
+  const { word } = runCode([0xf3, 0x0f, 0x53, ...memory(0), 0x0f, 0x11, ...memory(0, 16)], le32(operand));
+  expect(word(16) >>> 0).toBe(result);
+});
+
+test('a load makes a signalling NaN a quiet one', () => {
+  const load = [0xdb, 0xe3, 0xd9, ...memory(0), 0xdb, ...memory(7, 16)]; // fld dword; fstp tbyte
+  const { word } = runCode(load, le32(0x7fa00000));
+  expect([word(20) >>> 0, word(24) & 0xffff]).toEqual([0xe0000000, 0x7fff]);
 });
 
 describe('MMX and x87', () => {

@@ -134,8 +134,12 @@ function stray(image: Buffer, address: number): Placed | undefined {
   const at = bytes.findIndex((byte) => !PREFIXES.has(byte));
   const twoBytes = bytes[at] === 0x0f;
   const opcode = bytes.slice(at, at + (twoBytes ? 2 : 1)).map((byte) => byte.toString(16).padStart(2, '0'));
-  const kind = (bytes[at + opcode.length] ?? 0) >= 0xc0 ? 'reg' : 'mem';
-  return { address, instruction: { bytes, template: `${opcode.join(' ')} /r ${kind}`, undefinedFlags: '' } };
+  const next = bytes[at + opcode.length] ?? 0;
+  const kind = next >= 0xc0 ? 'reg' : 'mem';
+  const column = twoBytes ? ([0xf3, 0xf2, 0x66].find((byte) => bytes.slice(0, at).includes(byte)) ?? 0) : 0;
+  if (column !== 0) opcode.unshift(column.toString(16));
+  const text = opcode[0] === 'd9' && next >= 0xe0 ? `d9 ${next.toString(16)}` : `${opcode.join(' ')} /r ${kind}`;
+  return { address, instruction: { bytes, template: text, undefinedFlags: '' } };
 }
 
 type Outcome = { compared: number; undefinedOnly: boolean; difference?: Omit<Difference, 'program' | 'sequenceIndex'> };

@@ -7,7 +7,7 @@ import { LAYOUT, LENGTH_END } from './layout.js';
 import { littleEndian, type Instruction } from './encode.js';
 import type { Chooser } from './random-values.js';
 import { dataOffset, SHAPES, type Kind, type Shape } from './shape.js';
-import { CODE16_WINDOWS, SELECTORS, spaceAddress, SPACE_COUNT } from './tables.js';
+import { CODE16_WINDOWS, SELECTORS, spaceAddress } from './tables.js';
 import { randomUnit, type UnitContext } from './units.js';
 
 /** An instruction at its place. */
@@ -91,7 +91,7 @@ function controlRegisters(choose: Chooser, shape: Shape): ControlRegisters {
   }
   if (shape.paging) cr0 = (cr0 | 0x80000000) >>> 0;
   const cr4 = LAYOUT.BASE_CR4 ^ (choose.chance(10) ? choose.pick([4, 8, 0x80, 0x200, 0x400]) : 0);
-  return { cr0, cr3: spaceAddress(choose.chance(40) ? 0 : choose.below(SPACE_COUNT)), cr4 };
+  return { cr0, cr3: spaceAddress(choose.chance(40) ? 0 : choose.below(LAYOUT.SPACE_COUNT)), cr4 };
 }
 
 function startFlags(choose: Chooser, kind: Kind, traceFlag: number): number {

@@ -9,7 +9,7 @@
 import type { MonitorSymbols } from './assemble.js';
 import { LAYOUT, VECTORS } from './layout.js';
 
-const { CODE, CODE_BYTES, GDT, IDT, LDT, SCRATCH, SCRATCH_BYTES, SCRATCH_LOW, SPACES } = LAYOUT;
+const { CODE, CODE_BYTES, GDT, IDT, LDT, SCRATCH, SCRATCH_BYTES, SCRATCH_LOW, SPACES, SPACE_BYTES } = LAYOUT;
 
 /** Selectors without their RPL; those below 40h are the monitor's. */
 export const SELECTORS = {
@@ -43,8 +43,6 @@ export const SELECTORS = {
 } as const;
 
 export const CODE16_WINDOWS = 6;
-export const SPACE_COUNT = 4;
-const SPACE_BYTES = 0x2000;
 
 /** Selectors of everything there is; a sequence without paging must not load these from ring 0, and not those in ring 3. */
 export const FLAT_SELECTORS: readonly number[] = [LAYOUT.MONITOR_CODE, LAYOUT.MONITOR_DATA];
@@ -155,7 +153,6 @@ function writeTasks(ram: Buffer, symbols: MonitorSymbols): void {
 const P = 1;
 const W = 2;
 const U = 4;
-const PS = 0x80;
 
 /** Rights of the four scratch pages in each address space; both scratch areas have the same. */
 const SCRATCH_RIGHTS: readonly (readonly number[])[] = [
@@ -190,12 +187,10 @@ function pageRights(page: number, space: number): number {
 }
 
 function writeSpaces(ram: Buffer): void {
-  for (let space = 0; space < SPACE_COUNT; space++) {
+  for (let space = 0; space < LAYOUT.SPACE_COUNT; space++) {
     const directory = spaceAddress(space);
     const table = directory + 0x1000;
     putWords(ram, directory, [table | P | W | U]);
-    for (let i = LAYOUT.TRACE >>> 22; i < LAYOUT.RAM_BYTES >>> 22; i++)
-      putWords(ram, directory + 4 * i, [(i << 22) | PS | P | W]);
     for (let page = 0; page < 1024; page++) putWords(ram, table + 4 * page, [(page << 12) | pageRights(page, space)]);
   }
 }

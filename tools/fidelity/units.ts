@@ -7,7 +7,7 @@ import { FLOAT_TABLES } from './float-table.js';
 import { INTEGER_TABLES } from './integer-table.js';
 import type { Chooser } from './random-values.js';
 import { dataOffset, type Shape } from './shape.js';
-import { BOUNDED_SELECTORS, SELECTORS, spaceAddress, SPACE_COUNT } from './tables.js';
+import { BOUNDED_SELECTORS, SELECTORS, spaceAddress } from './tables.js';
 import { LAYOUT } from './layout.js';
 import type { Template } from './template.js';
 
@@ -177,7 +177,7 @@ function controlUnit(context: UnitContext): Instruction[] {
       return [fixed('mov cr2', 0x0f, 0x22, 0xd0 | any)];
     case 'cr3':
       return [
-        load(context, EDX, spaceAddress(choose.below(SPACE_COUNT)) | choose.pick([0, 8, 0x10])),
+        load(context, EDX, spaceAddress(choose.below(LAYOUT.SPACE_COUNT)) | choose.pick([0, 8, 0x10])),
         fixed('mov cr3', 0x0f, 0x22, 0xda),
       ];
     case 'cr4':

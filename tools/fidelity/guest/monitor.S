@@ -120,6 +120,7 @@ advance:
         rep     movsd
         cmp     dword ptr [trace], TRACE_LIMIT
         jae     finished
+        call    map_trace
         mov     dword ptr [budget], RECORDS_MAX
         mov     eax, BASE_CR4
         mov     cr4, eax
@@ -287,6 +288,31 @@ record_rest:
         mov     eax, 0xffff0ff0
         mov     dr6, eax
         mov     ebx, offset current
+        ret
+
+/* In every address space only the 8 MiB that this sequence's records may lie in are there: a wild store of ring 0
+ * seldom hits the trace then. Changes EAX, ECX, EDX, ESI, EDI, EBP. */
+map_trace:
+        mov     edx, [trace]
+        shr     edx, 22
+        mov     edi, SPACES
+        mov     ecx, SPACE_COUNT
+1:      mov     eax, TRACE >> 22
+2:      mov     esi, eax
+        shl     esi, 22
+        or      esi, 0x83                       /* present, writable, 4 MiB */
+        mov     ebp, eax
+        sub     ebp, edx
+        cmp     ebp, 1
+        jbe     3f
+        xor     esi, esi
+3:      mov     [edi + 4 * eax], esi
+        inc     eax
+        cmp     eax, RAM_BYTES >> 22
+        jb      2b
+        add     edi, SPACE_BYTES
+        dec     ecx
+        jnz     1b
         ret
 
 /* EDX = digest of the scratch memory. Changes EAX, ECX, ESI. */
