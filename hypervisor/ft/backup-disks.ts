@@ -15,6 +15,8 @@ import { assert } from '../../emulator/errors.js';
 import type { DriveReplication } from '../backend/drive-replication.js';
 import type { Entry } from '../log/entry.js';
 import type { Machine } from '../machine/machine.js';
+import type { KeptWrite } from '../nbd/unflushed-writes.js';
+import { KeptWrites } from './kept-writes.js';
 
 export interface BackupDiskHost {
   /** Read until it succeeds; `done` once, later, unless the returned function is called before. */
@@ -23,8 +25,14 @@ export interface BackupDiskHost {
   perform(request: DiskRequest): void;
 }
 
+/** How a backup has a drive. */
+export interface BackupDrive extends DriveReplication {
+  /** It is shared, on a server that may lose what is not flushed. */
+  readonly served: boolean;
+}
+
 export interface BackupDisksOptions {
-  readonly drives: readonly DriveReplication[];
+  readonly drives: readonly BackupDrive[];
   readonly host: BackupDiskHost;
 }
 
@@ -37,7 +45,8 @@ interface Reading {
 
 export class BackupDisks {
   readonly #machine: Machine;
-  readonly #drives: readonly DriveReplication[];
+  readonly #drives: readonly BackupDrive[];
+  readonly #kept: readonly (KeptWrites | null)[];
   readonly #host: BackupDiskHost | null;
   readonly #reading = new Map<string, Reading>();
   #readsDone = 0;
@@ -49,7 +58,13 @@ export class BackupDisks {
     this.#machine = machine;
     this.#drives = options?.drives ?? [];
     this.#host = options?.host ?? null;
+    this.#kept = this.#drives.map(({ served }) => (served ? new KeptWrites() : null));
     for (const { request } of machine.pendingDiskRequests()) this.emitted(request);
+  }
+
+  /** Writes to a shared drive that no flush covers yet, in order. */
+  unflushed(drive: number): readonly KeptWrite[] {
+    return this.#kept[drive]?.writes ?? [];
   }
 
   /** Entries of reads done here that were executed so far. */
@@ -60,6 +75,7 @@ export class BackupDisks {
   /** The guest asks something of a disk. True: that is an output of the live replica. */
   emitted(request: DiskRequest): boolean {
     const drive = this.#drives[request.drive];
+    this.#kept[request.drive]?.emitted(request);
     if (request.op === 'read' && drive?.backupReads === true) this.#read(request);
     return request.op === 'write' && drive?.shared !== false;
   }
@@ -71,6 +87,7 @@ export class BackupDisks {
 
   /** The entry happens now: returns it with its data. */
   answered(entry: DiskEntry): DiskEntry {
+    if (entry.status === 'ok') this.#done(entry);
     const reading = this.#reading.get(keyOf(entry));
     if (this.#leftOut(entry)) {
       assert(reading?.data != null, 'an entry of a read happens when its data is here');
@@ -80,7 +97,6 @@ export class BackupDisks {
     }
     this.#reading.delete(keyOf(entry));
     reading?.cancel();
-    if (entry.status === 'ok' && this.#drives[entry.drive]?.shared === false) this.#perform(entry);
     return entry;
   }
 
@@ -99,9 +115,11 @@ export class BackupDisks {
 
   #read(request: DiskRequest): void {
     assert(this.#host !== null, 'a backup that reads disks has a host');
+    const patch = this.#kept[request.drive]?.patch(request);
     const reading: Reading = {
       data: null,
       cancel: this.#host.read(request, (data) => {
+        patch?.(data);
         reading.data = data;
         this.onData();
       }),
@@ -109,9 +127,11 @@ export class BackupDisks {
     this.#reading.set(keyOf(request), reading);
   }
 
-  #perform(entry: DiskEntry): void {
+  #done(entry: DiskEntry): void {
     const request = this.#machine.pendingDiskRequest(entry);
-    if (request !== undefined && request.op !== 'read') this.#host?.perform(request);
+    if (request === undefined || request.op === 'read') return;
+    this.#kept[entry.drive]?.answered(request);
+    if (this.#drives[entry.drive]?.shared === false) this.#host?.perform(request);
   }
 
   /** A read that succeeded on the live replica, and whose data we read ourselves. */

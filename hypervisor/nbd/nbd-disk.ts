@@ -16,7 +16,8 @@ import { assertRequest, RequestOrder } from '../backend/request-order.js';
 import { NbdLink } from './nbd-link.js';
 import { Patience } from './patience.js';
 import { ExportFlag, NbdError } from './protocol.js';
-import { UnflushedWrites } from './unflushed-writes.js';
+import { resend } from './resend.js';
+import { UnflushedWrites, type KeptWrite } from './unflushed-writes.js';
 import type { NbdUri } from './uri.js';
 
 export interface NbdDiskOptions {
@@ -114,6 +115,11 @@ export class NbdDisk implements DiskBackend {
     this.#link?.close();
     this.#link = null;
     await Promise.race([this.#connected(), this.lost]);
+  }
+
+  /** What another replica wrote and no flush covers yet, in order. Before attach(). */
+  adopt(writes: readonly KeptWrite[]): void {
+    for (const write of this.#canFlush ? writes : []) this.#unflushed.answered(write);
   }
 
   submit(request: DiskRequest, done: (completion: DiskCompletion) => void): void {
@@ -270,27 +276,12 @@ export class NbdDisk implements DiskBackend {
       link.close();
       return true;
     }
-    let open = true;
     this.#watched = link;
-    const broken = (): boolean => !open;
-    let wake: () => void = () => undefined;
-    link.onClosed = () => {
-      open = false;
-      wake();
-    };
-    for (const { offset, data } of this.#unflushed.writes) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (broken()) resolve();
-        link.request('write', offset, data.length, data, (error) => {
-          this.#patience.answered();
-          if (error !== 0) this.#loseIt(`${this.#options.text}: a write cannot be repeated (NBD error ${error})`);
-          resolve();
-        });
-      });
-      if (broken()) return false;
-    }
-    if (broken()) return false;
+    const error = await resend(link, this.#unflushed.writes, () => {
+      this.#patience.answered();
+    });
+    if (error === null) return false;
+    if (error !== 0) this.#loseIt(`${this.#options.text}: a write cannot be repeated (NBD error ${error})`);
     this.#link = link;
     this.#watch(link);
     for (const job of this.#jobs) this.#send(link, job);

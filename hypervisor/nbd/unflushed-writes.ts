@@ -36,6 +36,11 @@ export class UnflushedWrites {
     this.#count++;
   }
 
+  /** Let the oldest go that are more than so many bytes. */
+  trim(bytesMax: number): void {
+    while (this.#bytes > bytesMax) this.#bytes -= this.#writes.shift()?.data.length ?? this.#bytes;
+  }
+
   /** A flush that began at `mark` was answered. */
   flushed(mark: number): void {
     const first = this.#count - this.#writes.length;

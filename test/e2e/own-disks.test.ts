@@ -16,7 +16,7 @@ interface PairResult {
   readonly exitCode: number;
   readonly log: { readonly byKind: Record<string, { readonly entries: number }> };
   readonly copies: readonly { readonly path: string; readonly identical: boolean | null }[];
-  readonly losses: readonly object[];
+  readonly losses: readonly { readonly role: string }[];
   readonly client: { readonly operations: number } | null;
 }
 
@@ -51,7 +51,8 @@ test('primaries die and are replaced: no operation is lost, and the disk is wher
     const result = await ft86Json<PairResult>(args);
     const { operations } = result.client!;
     expect(result.client).toMatchObject({ acked: operations, lost: 0, duplicated: 0 });
-    expect(result.losses).toHaveLength(2);
+    // A busy machine may lose a backup, too.
+    expect(result.losses.filter(({ role }) => role === 'primary')).toHaveLength(2);
     expect(result).toMatchObject({ identical: true, copies: [{ path: disk, identical: true }] });
     expect(readdirSync(folder)).toEqual(['disk']);
     // What the last replica wrote is in the file that was given.

@@ -15,7 +15,7 @@ import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
 import type { HeartbeatPeer, HeartbeatPort } from './heartbeat-socket.js';
-import type { OpenDrive } from './open-disks.js';
+import { settle, type OpenDrive } from './open-disks.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
 import type { Checkpoints, Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -181,7 +181,11 @@ export class BackupDesk {
       drives: this.#options.drives.map(({ shared, backupReads }) => ({ shared, backupReads })),
     };
     return new StateSender(
-      { connection, machine, welcome, header, detectMs, copies: this.#options.drives.map(({ copy }) => copy) },
+      {
+        ...{ connection, machine, welcome, header, detectMs },
+        copies: this.#options.drives.map(({ copy }) => copy),
+        settle: () => settle(this.#options.drives),
+      },
       {
         pause: () => {
           this.#paused = true;

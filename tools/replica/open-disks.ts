@@ -1,10 +1,10 @@
 /** Opens the drives of a replica: raw files of this host, or exports of an NBD server. */
-import type { DiskRequest } from '../../devices/environment.js';
-import { ConfigError } from '../../emulator/errors.js';
+import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
+import { ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { SECTOR_BYTES, type DiskBackend } from '../../hypervisor/backend/backend.js';
 import type { DriveReplication } from '../../hypervisor/backend/drive-replication.js';
 import { DiskFile } from '../../hypervisor/backend/disk-file.js';
-import { isInternal } from '../../hypervisor/backend/internal-request.js';
+import { internalRequest, isInternal } from '../../hypervisor/backend/internal-request.js';
 import { OwnDisk } from '../../hypervisor/backend/own-disk.js';
 import { NbdDisk, type DiskUser } from '../../hypervisor/nbd/nbd-disk.js';
 import { isNbdUri, parseNbdUri } from '../../hypervisor/nbd/uri.js';
@@ -14,6 +14,8 @@ import { fileSize } from './option-files.js';
 /** How a backup has a drive, and our copy of it where it is not shared. */
 export interface OpenDrive extends DriveReplication {
   readonly copy: OwnDisk | null;
+  /** A shared one on a server. */
+  readonly served: NbdDisk | null;
 }
 
 export interface OpenDisks {
@@ -31,7 +33,12 @@ export async function openDisks(drives: readonly DriveOptions[], key: Uint8Array
   const disks: (DiskFile | NbdDisk)[] = [];
   for (const [slot, drive] of drives.entries()) disks.push(await openDisk(drive, slot, key));
   const open = drives.map(({ shared, backupReads }, slot) => {
-    return { shared, backupReads, copy: shared ? null : new OwnDisk(disks[slot]!, slot) };
+    const disk = disks[slot]!;
+    return {
+      ...{ shared, backupReads },
+      copy: shared ? null : new OwnDisk(disk, slot),
+      served: shared && disk instanceof NbdDisk ? disk : null,
+    };
   });
   const served = disks.filter((disk) => disk instanceof NbdDisk);
   const lost = Promise.race([new Promise<never>(() => undefined), ...served.map((disk) => disk.lost)]);
@@ -41,14 +48,24 @@ export async function openDisks(drives: readonly DriveOptions[], key: Uint8Array
     backends: disks.map((disk, slot) => open[slot]?.copy ?? disk),
     lost,
     attach: async (user) => {
-      for (const [slot, disk] of disks.entries()) {
-        if (disk instanceof NbdDisk && drives[slot]?.shared === true) await disk.attach(user);
-      }
+      for (const { served: disk } of open) await disk?.attach(user);
     },
     close: async () => {
       for (const disk of disks) await disk.close();
     },
   };
+}
+
+/** Flush the shared drives on servers. @throws ReplicaError when one cannot be flushed */
+export async function settle(drives: readonly OpenDrive[]): Promise<void> {
+  for (const [drive, { served }] of drives.entries()) {
+    if (served === null) continue;
+    const request = internalRequest({ drive, op: 'flush', sector: 0, bytes: 0, data: new Uint8Array(0) });
+    const { status } = await new Promise<DiskCompletion>((resolve) => {
+      served.submit(request, resolve);
+    });
+    if (status !== 'ok') throw new ReplicaError(`the state transfer broke off: drive ${drive} cannot be flushed`);
+  }
 }
 
 /** Size of a drive in sectors. @throws ConfigError, ReplicaError when its server cannot be reached */

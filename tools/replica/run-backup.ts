@@ -96,7 +96,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
         disks.backends.map((disk) => disk.sectors),
       );
     },
-    disks: { drives: options.drives, host: own },
+    disks: { drives: disks.drives.map((drive) => ({ ...drive, served: drive.served !== null })), host: own },
     copies: copiesOf(disks, connection, own, options.onEvent),
     primaryGone: () => nobodyListens(options),
     onSnapshot: (name) => {
@@ -185,6 +185,7 @@ async function goLive(
 ): Promise<ReplicaReport> {
   const backup = parts.backup as BackupSession;
   const machine = backup.machine as Machine;
+  for (const [i, { served }] of disks.drives.entries()) served?.adopt(backup.replica!.disks.unflushed(i));
   await disks.attach({ pair: options.name, replicaId: parts.replicaId, epoch: backup.epoch });
   const { offset, bytes } = backup.replica!.takeConsole();
   const ports: (PluggedPort | null)[] = [];

@@ -40,6 +40,8 @@ export interface SenderOptions {
   readonly detectMs: number;
   /** This replica's own copies of disks, one for each drive; null: it is shared. */
   readonly copies: readonly (OwnDisk | null)[];
+  /** Make durable what was written to shared disks: the backup knows only what is written after the state. */
+  readonly settle: () => Promise<void>;
 }
 
 export interface SenderHooks {
@@ -163,9 +165,11 @@ export class StateSender {
       left = await this.#round(left.dirty);
     }
     await this.#copies.round();
+    await this.#options.settle();
     this.#hooks.pause();
     const stoppedMs = hostMs();
     await this.#copies.rest();
+    await this.#options.settle();
     const rest = new Set([...left.dirty, ...vcpu.collectDirty(DIRTY_CONSUMER)]);
     await this.#sendPages([...rest], { from: 0, of: rest.size });
     this.#finish(stoppedMs);

@@ -13,20 +13,26 @@ export interface Strike {
   readonly awayMs: number;
 }
 
+/** forgetful: loses with its process what was not flushed. */
+export type DiskServerKind = 'ft86' | 'forgetful';
+
 /** How the replicas have the disk. */
 export type DiskWay = 'shared' | 'backup-reads' | 'own';
 
 export interface CrashRound {
   readonly guest: 'ledger' | 'kv';
   readonly disk: DiskWay;
+  readonly server: DiskServerKind;
   readonly strikes: readonly Strike[];
 }
 
 const AFTER_MS_MAX = 500;
+/** Every other strike comes while the one before it is being dealt with. */
+const SOON_MS_MAX = 30;
 const AWAY_MS = { min: 20, max: 400 } as const;
 
 /** Round `index`: rounds of the guest that checks its disk and of the one that serves clients take turns. */
-export function planCrashRound(seed: number, index: number, kills: number): CrashRound {
+export function planCrashRound(seed: number, index: number, kills: number, server: DiskServerKind): CrashRound {
   const random = new SeededRandom(seed, index);
   const guest = index % 2 === 0 ? 'ledger' : 'kv';
   const disk = (['shared', 'backup-reads', 'own'] as const)[random.below(3)]!;
@@ -35,11 +41,11 @@ export function planCrashRound(seed: number, index: number, kills: number): Cras
   if (guest === 'kv') victims.push('switch');
   const strikes = Array.from({ length: kills }, () => ({
     victim: victims[random.below(victims.length)]!,
-    afterMs: random.below(AFTER_MS_MAX),
+    afterMs: random.below(random.below(2) === 0 ? SOON_MS_MAX : AFTER_MS_MAX),
     awayMs: AWAY_MS.min + random.below(AWAY_MS.max - AWAY_MS.min),
   }));
   // Whoever serves clients has nobody left to ask afterwards.
   if (guest === 'ledger' && random.below(2) === 0)
     strikes[strikes.length - 1] = { ...strikes.at(-1)!, victim: 'everything' };
-  return { guest, disk, strikes };
+  return { guest, disk, server, strikes };
 }

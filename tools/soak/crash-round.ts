@@ -65,8 +65,12 @@ class CrashSite {
     this.#console = join(folder, 'console');
     writeFileSync(this.#disk, '');
     truncateSync(this.#disk, DISK_BYTES);
-    const serve = ['disk-server', this.#disk, '--listen', `unix:${join(folder, 'disks')}`];
-    this.#diskServer = round.disk === 'own' ? null : new CrashServer(serve);
+    const socket = join(folder, 'disks');
+    const server = {
+      ft86: () => CrashServer.ft86(socket, ['disk-server', this.#disk]),
+      forgetful: () => CrashServer.forgetful(socket, this.#disk),
+    };
+    this.#diskServer = round.disk === 'own' ? null : server[round.server]();
   }
 
   async run(): Promise<CrashOutcome> {
@@ -94,7 +98,8 @@ class CrashSite {
 
   #arguments(): string[] {
     const { guest, disk } = this.#round;
-    const served = `nbd+unix:///disk?socket=${join(this.#folder, 'disks')}`;
+    const name = this.#round.server === 'ft86' ? 'disk' : '';
+    const served = `nbd+unix:///${name}?socket=${join(this.#folder, 'disks')}`;
     const drive = { own: `file=${this.#disk},shared=off`, shared: served, 'backup-reads': `${served},backup-reads=on` }[
       disk
     ];
@@ -106,7 +111,7 @@ class CrashSite {
   async #startSwitch(): Promise<number> {
     const port = await freePort();
     const uplink = `host:udp=${port}:10.86.0.2:8086`;
-    this.#switch = new CrashServer(['switch', '--listen', `unix:${join(this.#folder, 'switch')}`, '--uplink', uplink]);
+    this.#switch = CrashServer.ft86(join(this.#folder, 'switch'), ['switch', '--uplink', uplink]);
     await this.#switch.start();
     return port;
   }

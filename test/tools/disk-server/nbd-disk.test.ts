@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, ReplicaError } from '../../../emulator/errors.js';
 import type { DiskCompletion, DiskRequest } from '../../../devices/environment.js';
@@ -164,6 +164,36 @@ describe('a server that goes away', () => {
         expect(readFileSync(file).subarray(0, expected.length).equals(expected)).toBe(true);
         await disk.close();
         expect(said.filter((line) => line.endsWith('connected again'))).toHaveLength(2);
+      } finally {
+        await stopped(server);
+      }
+    });
+  }, 30_000);
+
+  test('and has lost what was not flushed gets it from the replica that went live after the one that wrote it', async () => {
+    await withScratch(async (folder) => {
+      const [file, socket] = [join(folder, 'disk'), join(folder, 'sock')];
+      writeFileSync(file, '');
+      truncateSync(file, BYTES);
+      const forgetful = ['-f', '-U', socket, '--filter=cache', 'file', file, 'cache=writeback'];
+      let server = start('nbdkit', forgetful);
+      try {
+        const first = await openDrive(`nbd+unix:///?socket=${socket}`);
+        const second = await openDrive(`nbd+unix:///?socket=${socket}`);
+        await first.attach(USER);
+        const writes = [1, 2, 3].map((fill) => ({ offset: fill * 512, data: new Uint8Array(1024).fill(fill) }));
+        for (const { offset, data } of writes) await ask(first, 'write', offset / 512, data);
+        await stopped(server);
+        // Its replica is dead, too.
+        await first.close();
+        rmSync(socket);
+        server = start('nbdkit', forgetful);
+        second.adopt(writes);
+        await second.attach({ ...USER, replicaId: 'b', epoch: 2 });
+        expect(await ask(second, 'flush')).toMatchObject({ status: 'ok' });
+        const found = readFileSync(file).subarray(512, 5 * 512);
+        expect([0, 512, 1024, 1536].map((at) => found[at])).toEqual([1, 2, 3, 3]);
+        await second.close();
       } finally {
         await stopped(server);
       }

@@ -6,12 +6,12 @@
 import { expect, test } from '@jest/globals';
 import { planCrashRound, VICTIMS, type CrashRound } from '../../../tools/soak/crash-plan.js';
 
-const rounds: CrashRound[] = Array.from({ length: 400 }, (_, index) => planCrashRound(1, index, 10));
+const rounds: CrashRound[] = Array.from({ length: 400 }, (_, index) => planCrashRound(1, index, 10, 'ft86'));
 
 test('the same numbers give the same round, other numbers another', () => {
-  expect(planCrashRound(7, 3, 10)).toEqual(planCrashRound(7, 3, 10));
-  expect(planCrashRound(7, 3, 10)).not.toEqual(planCrashRound(8, 3, 10));
-  expect(planCrashRound(7, 3, 10)).not.toEqual(planCrashRound(7, 5, 10));
+  expect(planCrashRound(7, 3, 10, 'ft86')).toEqual(planCrashRound(7, 3, 10, 'ft86'));
+  expect(planCrashRound(7, 3, 10, 'ft86')).not.toEqual(planCrashRound(8, 3, 10, 'ft86'));
+  expect(planCrashRound(7, 3, 10, 'ft86')).not.toEqual(planCrashRound(7, 5, 10, 'ft86'));
 });
 
 test('every part is hit, each where it is, and nothing after everything', () => {
