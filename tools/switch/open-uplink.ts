@@ -1,4 +1,5 @@
 /** Opens the uplink that a text of `--uplink` asks for. */
+import { DgramUplink } from './dgram-uplink.js';
 import { HostUplink } from './host-uplink.js';
 import { PasstUplink } from './passt-uplink.js';
 import type { UplinkSpec } from './uplink-spec.js';
@@ -7,6 +8,8 @@ import type { Uplink, UplinkSurroundings } from './uplink.js';
 /** @throws ConfigError, ReplicaError with one line for the user */
 export function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): Promise<Uplink> {
   switch (spec.kind) {
+    case 'dgram':
+      return DgramUplink.open(spec, surroundings);
     case 'host':
       return HostUplink.open(spec, surroundings);
     case 'passt':

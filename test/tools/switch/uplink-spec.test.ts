@@ -54,6 +54,14 @@ describe('--uplink', () => {
     expect(parsePasst('passt').forwards).toEqual([]);
   });
 
+  test('dgram is two addresses of loopback', () => {
+    expect(parseUplink('dgram:127.0.0.1:7001,127.1.2.3:7002')).toEqual({
+      kind: 'dgram',
+      local: { host: '127.0.0.1', port: 7001 },
+      remote: { host: '127.1.2.3', port: 7002 },
+    });
+  });
+
   test.each([
     ['', /must be host/],
     ['slirp:tcp=80:80', /must be host/],
@@ -65,6 +73,14 @@ describe('--uplink', () => {
     ['passt:ip=10.0.0.1/24', /another address of the network/],
     ['passt:gateway=10.86.0.2', /another address of the network/],
     [`passt:${Array.from({ length: 65 }, () => 'tcp=0:80').join(',')}`, /more than 64/],
+    ['dgram', /dgram:LOCAL,REMOTE/],
+    ['dgram:127.0.0.1:7001', /dgram:LOCAL,REMOTE/],
+    ['dgram:127.0.0.1:7001,127.0.0.1:7002,x', /dgram:LOCAL,REMOTE/],
+    ['dgram:127.0.0.1:7001,127.0.0.1:7001', /two addresses/],
+    ['dgram:127.0.0.1:0,127.0.0.1:7001', /1 to 65535/],
+    ['dgram:127.0.0.1,127.0.0.1:7001', /1 to 65535/],
+    ['dgram:192.0.2.7:7001,127.0.0.1:7001', /on loopback/],
+    ['dgram:localhost:7001,127.0.0.1:7001', /IPv4/],
     ['host:', /is not one of udp=/],
     ['host:tcp=1:10.86.0.2:1', /is not one of udp=/],
     ['host:udp=1:2', /HOSTPORT:GUESTIP:GUESTPORT/],
