@@ -24,8 +24,9 @@ test-guests: build guests ## the tests with Debian's guests and with QEMU (after
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
-native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once
+native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the switch's TAP addon
 	@$(MAKE) -s --no-print-directory -C emulator/native
+	@$(MAKE) -s --no-print-directory -C tools/switch/native
 
 images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images
@@ -56,7 +57,7 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/knip
 
 EXTRAS := qemu-system-x86 seabios ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils libnbd-bin qemu-utils \
-	tcpdump passt nbdkit nbd-server etcd-server iproute2 systemd
+	tcpdump passt nbdkit nbd-server etcd-server iproute2 iputils-ping systemd
 
 extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, iPXE, memtest86+, GRUB, NBD clients
 	apt-get update -qq

@@ -26,7 +26,7 @@ const options = (argv: Argv) =>
       array: true,
       default: [],
       describe:
-        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded; passt[:tcp=HOSTPORT:GUESTPORT][,udp=HOSTPORT:GUESTPORT]: this machine’s network through passt; dgram:LOCAL,REMOTE: frames as datagrams between two UDP addresses of this machine, e.g. to QEMU’s -netdev dgram',
+        'host[:udp=HOSTPORT:GUESTIP:GUESTPORT][,tftp=DIR][,bootfile=NAME]: a virtual host that gives addresses by DHCP, with UDP ports of this machine forwarded; passt[:tcp=HOSTPORT:GUESTPORT][,udp=HOSTPORT:GUESTPORT]: this machine’s network through passt; tap:NAME: an interface of this machine, for root; dgram:LOCAL,REMOTE: frames as datagrams between two UDP addresses of this machine, e.g. to QEMU’s -netdev dgram',
     })
     .option('key', { type: 'string', describe: 'key file; without it ports are on loopback or UNIX sockets only' })
     .option('pcap', { type: 'string', describe: 'write all frames to this file, for Wireshark, tshark or tcpdump' })
@@ -35,6 +35,7 @@ const options = (argv: Argv) =>
       'datagrams to 127.0.0.1:7000 reach the guest’s echo server',
     )
     .example('$0 switch --uplink passt:tcp=8080:80', 'http://127.0.0.1:8080/ is the guest’s web server')
+    .example('$0 switch --uplink tap:ft0', 'the interface ft0 is on the guests’ network (root)')
     .example('$0 switch --uplink dgram:127.0.0.1:7001,127.0.0.1:7002', 'a QEMU guest is on the same network')
     .example(
       '$0 switch --uplink host:tftp=boot,bootfile=start.ipxe',

@@ -2,11 +2,12 @@
 import { DgramUplink } from './dgram-uplink.js';
 import { HostUplink } from './host-uplink.js';
 import { PasstUplink } from './passt-uplink.js';
+import { TapUplink } from './tap-uplink.js';
 import type { UplinkSpec } from './uplink-spec.js';
 import type { Uplink, UplinkSurroundings } from './uplink.js';
 
 /** @throws ConfigError, ReplicaError with one line for the user */
-export function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): Promise<Uplink> {
+export async function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): Promise<Uplink> {
   switch (spec.kind) {
     case 'dgram':
       return DgramUplink.open(spec, surroundings);
@@ -14,5 +15,7 @@ export function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): 
       return HostUplink.open(spec, surroundings);
     case 'passt':
       return PasstUplink.open(spec, surroundings);
+    case 'tap':
+      return new TapUplink(spec, surroundings);
   }
 }

@@ -12,7 +12,7 @@ export interface BoundForward {
 
 /** Each kind adds its own. */
 export interface UplinkCounters {
-  readonly kind: 'dgram' | 'host' | 'passt';
+  readonly kind: 'dgram' | 'host' | 'passt' | 'tap';
 }
 
 export interface Uplink {

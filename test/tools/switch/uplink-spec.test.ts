@@ -54,6 +54,11 @@ describe('--uplink', () => {
     expect(parsePasst('passt').forwards).toEqual([]);
   });
 
+  test('tap is an interface', () => {
+    expect(parseUplink('tap:ft86.0')).toEqual({ kind: 'tap', name: 'ft86.0' });
+    expect(parseUplink('tap:fifteen-letters')).toEqual({ kind: 'tap', name: 'fifteen-letters' });
+  });
+
   test('dgram is two addresses of loopback', () => {
     expect(parseUplink('dgram:127.0.0.1:7001,127.1.2.3:7002')).toEqual({
       kind: 'dgram',
@@ -73,6 +78,11 @@ describe('--uplink', () => {
     ['passt:ip=10.0.0.1/24', /another address of the network/],
     ['passt:gateway=10.86.0.2', /another address of the network/],
     [`passt:${Array.from({ length: 65 }, () => 'tcp=0:80').join(',')}`, /more than 64/],
+    ['tap', /must be tap:NAME/],
+    ['tap:', /must be tap:NAME/],
+    ['tap:a/b', /must be tap:NAME/],
+    ['tap:ft%d', /must be tap:NAME/],
+    ['tap:sixteen-letters0', /at most 15/],
     ['dgram', /dgram:LOCAL,REMOTE/],
     ['dgram:127.0.0.1:7001', /dgram:LOCAL,REMOTE/],
     ['dgram:127.0.0.1:7001,127.0.0.1:7002,x', /dgram:LOCAL,REMOTE/],

@@ -1,0 +1,215 @@
+/* tap.c - a TAP interface of Linux as functions for JavaScript. tools/switch/tap-device.ts declares them and is the
+ * only file that loads this module.
+ *
+ *   open(name, onReadable) -> handle      or a negative errno
+ *   read(handle, buffer) -> bytes         or a negative errno; never waits
+ *   write(handle, frame) -> bytes         or a negative errno; never waits
+ *   close(handle)
+ *
+ * onReadable is called from the event loop while frames wait. What it throws is an uncaught exception.
+ *
+ * Invariants: after close() nothing is called; a closed handle answers -EBADF; the poll handle's memory lives until
+ * libuv has let go of it.
+ * Source: Linux Documentation/networking/tuntap.rst; libuv's poll handles. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <node_api.h>
+
+/* What is used of libuv, whose ABI is the same in all of 1.x; its header is not among Node-API's. */
+typedef struct uv_poll_s uv_poll_t;
+enum { UV_POLL = 8, UV_READABLE = 1 };
+extern size_t uv_handle_size(int type);
+extern void uv_handle_set_data(uv_poll_t *handle, void *data);
+extern void *uv_handle_get_data(const uv_poll_t *handle);
+extern int uv_poll_init(struct uv_loop_s *loop, uv_poll_t *handle, int fd);
+extern int uv_poll_start(uv_poll_t *handle, int events, void (*callback)(uv_poll_t *, int, int));
+extern void uv_close(uv_poll_t *handle, void (*callback)(uv_poll_t *));
+
+struct tap {
+    napi_env env;
+    napi_ref on_readable;
+    uv_poll_t *poll;
+    int fd;
+};
+
+static void release_poll(uv_poll_t *poll)
+{
+    free(poll);
+}
+
+static void shut(struct tap *t)
+{
+    if (t->poll)
+        uv_close(t->poll, release_poll);
+    t->poll = NULL;
+    if (t->on_readable)
+        napi_delete_reference(t->env, t->on_readable);
+    t->on_readable = NULL;
+    if (t->fd >= 0)
+        close(t->fd);
+    t->fd = -1;
+}
+
+static void finalize(napi_env env, void *data, void *hint)
+{
+    (void)env, (void)hint;
+    shut(data);
+    free(data);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct tap *t = uv_handle_get_data(poll);
+    napi_env env = t->env;
+    napi_handle_scope scope;
+    napi_value function, receiver, error;
+    bool pending = false;
+    (void)status, (void)events; /* an error shows at the next read */
+    napi_open_handle_scope(env, &scope);
+    napi_get_reference_value(env, t->on_readable, &function);
+    napi_get_global(env, &receiver);
+    napi_make_callback(env, NULL, receiver, function, 0, NULL, NULL);
+    napi_is_exception_pending(env, &pending);
+    if (pending) {
+        napi_get_and_clear_last_exception(env, &error);
+        napi_fatal_exception(env, error);
+    }
+    napi_close_handle_scope(env, scope);
+}
+
+static napi_value number(napi_env env, int64_t n)
+{
+    napi_value v;
+    napi_create_int64(env, n, &v);
+    return v;
+}
+
+/* A file descriptor, or a negative errno. */
+static int open_interface(const char *name)
+{
+    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    memcpy(request.ifr_name, name, strlen(name) + 1); /* the caller checked its length */
+    if (ioctl(fd, TUNSETIFF, &request) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+static int start_poll(struct tap *t)
+{
+    struct uv_loop_s *loop;
+    uv_poll_t *poll = calloc(1, uv_handle_size(UV_POLL));
+    if (!poll || napi_get_uv_event_loop(t->env, &loop) != napi_ok) {
+        free(poll);
+        return -ENOMEM;
+    }
+    int status = uv_poll_init(loop, poll, t->fd);
+    if (status < 0) {
+        free(poll);
+        return status;
+    }
+    t->poll = poll;
+    uv_handle_set_data(poll, t);
+    return uv_poll_start(poll, UV_READABLE, on_event);
+}
+
+static napi_value tap_open(napi_env env, napi_callback_info info)
+{
+    napi_value v[2], external;
+    size_t count = 2, length = 0;
+    char name[IFNAMSIZ + 1];
+    napi_valuetype type = napi_undefined;
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    if (count != 2 || napi_get_value_string_utf8(env, v[0], name, sizeof name, &length) != napi_ok ||
+        length == 0 || length >= IFNAMSIZ || napi_typeof(env, v[1], &type) != napi_ok || type != napi_function) {
+        napi_throw_type_error(env, NULL, "ft86 tap: wrong arguments");
+        return NULL;
+    }
+    struct tap *t = calloc(1, sizeof *t);
+    if (!t)
+        return number(env, -ENOMEM);
+    t->env = env;
+    t->fd = open_interface(name);
+    int status = t->fd < 0 ? t->fd : start_poll(t);
+    if (status >= 0 && (napi_create_reference(env, v[1], 1, &t->on_readable) != napi_ok ||
+                        napi_create_external(env, t, finalize, NULL, &external) != napi_ok))
+        status = -ENOMEM;
+    if (status >= 0)
+        return external;
+    shut(t);
+    free(t);
+    return number(env, status);
+}
+
+static struct tap *arguments(napi_env env, napi_callback_info info, void **data, size_t *length)
+{
+    napi_value v[2];
+    size_t count = 2;
+    struct tap *t;
+    napi_typedarray_type type;
+    napi_valuetype handle = napi_undefined;
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    if (count != (data ? 2 : 1) || napi_typeof(env, v[0], &handle) != napi_ok || handle != napi_external ||
+        napi_get_value_external(env, v[0], (void **)&t) != napi_ok ||
+        (data && (napi_get_typedarray_info(env, v[1], &type, length, data, NULL, NULL) != napi_ok ||
+                  type != napi_uint8_array))) {
+        napi_throw_type_error(env, NULL, "ft86 tap: wrong arguments");
+        return NULL;
+    }
+    return t;
+}
+
+static napi_value tap_read(napi_env env, napi_callback_info info)
+{
+    void *data;
+    size_t length;
+    struct tap *t = arguments(env, info, &data, &length);
+    if (!t)
+        return NULL;
+    ssize_t n = read(t->fd, data, length);
+    return number(env, n < 0 ? -errno : n);
+}
+
+static napi_value tap_write(napi_env env, napi_callback_info info)
+{
+    void *data;
+    size_t length;
+    struct tap *t = arguments(env, info, &data, &length);
+    if (!t)
+        return NULL;
+    ssize_t n = write(t->fd, data, length);
+    return number(env, n < 0 ? -errno : n);
+}
+
+static napi_value tap_close(napi_env env, napi_callback_info info)
+{
+    struct tap *t = arguments(env, info, NULL, NULL);
+    if (t)
+        shut(t);
+    return NULL;
+}
+
+NAPI_MODULE_INIT()
+{
+    static const struct {
+        const char *name;
+        napi_callback function;
+    } functions[] = { { "open", tap_open }, { "read", tap_read }, { "write", tap_write }, { "close", tap_close } };
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        napi_value f;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &f);
+        napi_set_named_property(env, exports, functions[i].name, f);
+    }
+    return exports;
+}
