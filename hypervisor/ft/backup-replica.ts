@@ -10,11 +10,12 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Output } from '../../devices/environment.js';
-import { assert, DivergenceError } from '../../emulator/errors.js';
+import { assert, DecodeError, DivergenceError } from '../../emulator/errors.js';
 import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
 import { decodeFrame, type DecodedFrame } from '../log/frame.js';
 import type { Machine } from '../machine/machine.js';
 import { BackupDisks, type BackupDisksOptions } from './backup-disks.js';
+import { BACKUP_HELD_BYTES_MAX, FlowControl } from './flow-control.js';
 import { diskRequestCrc } from './output-crc.js';
 import { Settings } from './settings.js';
 
@@ -61,6 +62,7 @@ export class BackupReplica {
   #queue: Received[] = [];
   #head = 0;
   #nextSeq: number;
+  readonly #flow: FlowControl;
   /** icount of the newest entry received. */
   #newestAt: number;
   #executedSeq: number;
@@ -80,6 +82,7 @@ export class BackupReplica {
     this.#nextSeq = options.firstSeq;
     this.#newestAt = options.machine.icount;
     this.#executedSeq = options.firstSeq - 1;
+    this.#flow = new FlowControl(BACKUP_HELD_BYTES_MAX, this.#executedSeq);
     this.#keptOffset = options.console.offset;
     this.#kept = [...options.console.bytes];
     this.disks = new BackupDisks(options.machine, options.disks ?? null);
@@ -107,9 +110,11 @@ export class BackupReplica {
     return this.#comparedDigest;
   }
 
-  /** Take over a whole frame or nothing. @throws DecodeError when it is damaged or out of sequence */
+  /** Take over a whole frame or nothing. @throws DecodeError when it is damaged, out of sequence or too much to hold */
   receive(frame: Uint8Array): void {
     const decoded = decodeFrame(frame, { seq: this.#nextSeq, at: this.#newestAt });
+    this.#flow.sent(this.#nextSeq + decoded.entries.length - 1, frame.length);
+    if (this.#flow.full(0)) throw new DecodeError('too-large', 0, `a log of ${this.#flow.bytes} bytes to be executed`);
     this.#options.onFrame?.(decoded);
     for (const entry of decoded.entries) {
       this.#newestAt = entry.at;
@@ -129,6 +134,7 @@ export class BackupReplica {
       this.#dequeue();
       this.#perform(next);
       this.#executedSeq = next.seq;
+      this.#flow.executed(next.seq);
     }
   }
 

@@ -10,11 +10,13 @@
  * Source: Scales et al. 2010, section 2.2.
  */
 import { assert } from '../../emulator/errors.js';
+import { ENTRY_BYTES } from './flow-control.js';
 import { ReadFence } from './read-fence.js';
 
 interface Held {
   readonly seq: number;
   readonly heldAtMs: number;
+  readonly bytes: number;
   readonly release: () => void;
 }
 
@@ -25,6 +27,7 @@ export class OutputGate {
   #acked = -1;
   #open: boolean;
   #released = 0;
+  #heldBytes = 0;
   readonly #heldMs: (ms: number) => void;
 
   /** @param open true while there is no backup; @param heldMs told how long each output was held */
@@ -36,6 +39,10 @@ export class OutputGate {
   get held(): number {
     return this.#queue.length - this.#head;
   }
+  /** Memory of what is held. */
+  get heldBytes(): number {
+    return this.#heldBytes + this.held * ENTRY_BYTES;
+  }
   get released(): number {
     return this.#released;
   }
@@ -43,8 +50,8 @@ export class OutputGate {
     return this.#open;
   }
 
-  /** Hold an output until entry `seq` is acknowledged; `release` performs it. */
-  hold(seq: number, nowMs: number, release: () => void): void {
+  /** Hold an output of `bytes` until entry `seq` is acknowledged; `release` performs it. */
+  hold(seq: number, nowMs: number, release: () => void, bytes = 0): void {
     if (this.#open || seq <= this.#acked) {
       assert(this.held === 0, 'an output would overtake one that is held');
       this.#released++;
@@ -52,7 +59,8 @@ export class OutputGate {
       release();
       return;
     }
-    this.#queue.push({ seq, heldAtMs: nowMs, release });
+    this.#heldBytes += bytes;
+    this.#queue.push({ seq, heldAtMs: nowMs, release, bytes });
   }
 
   /** The backup holds every entry up to and including `seq`. */
@@ -90,6 +98,7 @@ export class OutputGate {
 
   #leave(held: Held, nowMs: number): void {
     this.#head++;
+    this.#heldBytes -= held.bytes;
     this.#released++;
     this.#heldMs(nowMs - held.heldAtMs);
     held.release();

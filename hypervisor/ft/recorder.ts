@@ -162,7 +162,7 @@ export class Recorder {
 
   #hold(channel: OutputChannel, at: number, bytes: number, crc: number, release: () => void): void {
     const seq = this.append({ kind: 'output', at, channel, bytes, crc });
-    this.gate.hold(seq, this.#nowNs / 1e6, release);
+    this.gate.hold(seq, this.#nowNs / 1e6, release, bytes);
   }
 
   #sendFrame(): void {

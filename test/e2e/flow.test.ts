@@ -1,12 +1,20 @@
 /** Goal: outputs wait for the backup and the guest does not; a slow backup is not left behind; a stopped process is a
- *  silent one, and says nothing when it wakes up.
+ *  silent one, and says nothing when it wakes up; a primary whose log has no room stands still.
  *  Method: real processes that are slowed (--throttle) or stopped (SIGSTOP) and go on (SIGCONT). */
 import { describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
+import { askControl } from '../../tools/replica/control-server.js';
 import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
 import { ft86, ft86Json, processesWith } from './ft86.js';
 
+interface Status {
+  readonly icount: number;
+  readonly state: string;
+  readonly underWay: { readonly bytes: number; readonly full: boolean };
+}
+
 interface PairResult {
+  readonly icount: number;
   readonly identical: boolean | null;
   readonly takeover: { readonly reason: string; readonly detectMs: number } | null;
   readonly backup: { readonly lagMsP50: number | null; readonly lagMsP99: number | null };
@@ -67,6 +75,37 @@ describe('flow', () => {
     expect(result).toMatchObject({ identical: true, takeover: null, client: { acked: 3000, lost: 0, duplicated: 0 } });
     expect(result.losses).toEqual([]);
     expect(result.client?.gapMs).toBeGreaterThan(1500);
+  }, 60_000);
+
+  test('a primary whose log has no room stands still until the backup is back', async () => {
+    const name = `flow-test-${process.pid}`;
+    const socket = join(runsDirectory(), name, 'primary.sock');
+    const args = ['bench-timer', '--append', 'hz=10000 n=20000000', '--detect-ms', '10000', '--log-window-kib', '128'];
+    const run = ft86Json<PairResult>(['pair', ...args, '--name', name]);
+    try {
+      const ask = async (): Promise<Status> => {
+        await sleep(20);
+        return askControl(socket, { command: 'status' }).then((reply) => reply as unknown as Status, ask);
+      };
+      for (let status = await ask(); status.icount === 0; status = await ask());
+      const backup = parseInt(processesWith(`--name ${name}`).find((text) => text.includes('ft86 backup ')) ?? '', 10);
+      process.kill(backup, 'SIGSTOP');
+      let status = await ask();
+      while (!status.underWay.full) status = await ask();
+      await sleep(100);
+      const { icount } = await ask();
+      await sleep(1000);
+      status = await ask();
+      process.kill(backup, 'SIGCONT');
+      expect(status).toMatchObject({ icount, state: 'paired', underWay: { full: true } });
+      expect(status.underWay.bytes).toBeLessThan(256 * 1024);
+      const result = await run;
+      expect(result).toMatchObject({ identical: true, takeover: null, losses: [] });
+      expect(result.icount).toBeGreaterThan(icount);
+    } finally {
+      await run.catch(() => undefined);
+      removeRunDirectory(join(runsDirectory(), name));
+    }
   }, 60_000);
 
   test('a stopped primary is a silent one; when it wakes up it says nothing and ends', async () => {

@@ -1,5 +1,6 @@
 /** Options and output that several commands share. */
 import type { Argv } from 'yargs';
+import { LOG_WINDOW_BYTES } from '../../hypervisor/ft/flow-control.js';
 import { parseCount } from '../key-values.js';
 import { describeEvent, isProgress } from '../pair/narrate.js';
 import { Progress } from '../progress.js';
@@ -48,6 +49,11 @@ export function withReplicationMode<T>(argv: Argv<T>) {
       type: 'string',
       default: DEFAULT_CHECKPOINT_MS,
       describe: 'time between checkpoints (--replication checkpoint)',
+    })
+    .option('log-window-kib', {
+      type: 'string',
+      default: String(LOG_WINDOW_BYTES >> 10),
+      describe: 'log and held outputs under way at most; above it the guest stands still until the backup is done',
     });
 }
 
@@ -55,6 +61,11 @@ export function withReplicationMode<T>(argv: Argv<T>) {
 export function checkpointInterval(args: { replication: 'log' | 'checkpoint'; checkpointMs: string }): number | null {
   const ms = parseCount('--checkpoint-ms', args.checkpointMs, 1, 60_000);
   return args.replication === 'checkpoint' ? ms : null;
+}
+
+/** Bytes of --log-window-kib. @throws ConfigError */
+export function logWindow({ logWindowKib }: { logWindowKib: string }): number {
+  return parseCount('--log-window-kib', logWindowKib, 16, LOG_WINDOW_BYTES >> 10) << 10;
 }
 
 export interface ReplicationTimes {

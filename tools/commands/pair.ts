@@ -24,6 +24,7 @@ import { openConsole } from '../replica/surroundings.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import {
   checkpointInterval,
+  logWindow,
   printJson,
   replicationTimes,
   say,
@@ -49,6 +50,7 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly digestMs: string;
   readonly replication: 'log' | 'checkpoint';
   readonly checkpointMs: string;
+  readonly logWindowKib: string;
   readonly json: boolean;
 }
 
@@ -110,6 +112,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         machineArguments: machineArguments(args, plan),
         ...times,
         checkpointMs: checkpointInterval(args),
+        logWindowBytes: logWindow(args),
         arbiter: await pairArbiter(plan.drives, name, runDirectory),
         diskServer: args.diskServer,
         record: args.record,

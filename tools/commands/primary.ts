@@ -16,6 +16,7 @@ import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
 import { openKey } from '../replica/surroundings.js';
 import {
   checkpointInterval,
+  logWindow,
   narrator,
   optionalCount,
   printJson,
@@ -41,6 +42,7 @@ interface PrimaryArguments extends MachineArguments {
   readonly killAt: string | undefined;
   readonly replication: 'log' | 'checkpoint';
   readonly checkpointMs: string;
+  readonly logWindowKib: string;
   readonly runDirectory: string | undefined;
   readonly json: boolean;
 }
@@ -97,6 +99,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
         key,
         ...replicationTimes(args),
         checkpointMs: checkpointInterval(args),
+        logWindowBytes: logWindow(args),
         killAt: optionalCount('--kill-at', args.killAt),
         replication: {
           channel: args.channel,

@@ -17,6 +17,8 @@ export interface PairOptions {
   readonly digestMs: number;
   /** Time between checkpoints; null: the backup follows the log. */
   readonly checkpointMs: number | null;
+  /** Log and held outputs under way at most; undefined: as much as a backup takes. */
+  readonly logWindowBytes?: number;
   /** --arbiter of the replicas. */
   readonly arbiter: string;
   /** Put a disk server between the replicas and the files of their drives; it is the arbiter then. */

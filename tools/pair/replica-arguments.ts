@@ -10,7 +10,7 @@ const ANY_CHANNEL = 'tcp://127.0.0.1:0';
 
 /** The replica that starts live. `switchAddress`: where its NICs are plugged in. */
 export function primaryArguments(options: PairOptions, switchAddress: string | null): string[] {
-  const { checkpointMs, record } = options;
+  const { checkpointMs, logWindowBytes, record } = options;
   return [
     'primary',
     ...options.machineArguments,
@@ -18,6 +18,7 @@ export function primaryArguments(options: PairOptions, switchAddress: string | n
     ...killArguments(options, 'primary'),
     ...['--channel', ANY_CHANNEL, '--wait-backup'],
     ...(checkpointMs === null ? [] : ['--replication', 'checkpoint', '--checkpoint-ms', String(checkpointMs)]),
+    ...(logWindowBytes === undefined ? [] : ['--log-window-kib', String(logWindowBytes >> 10)]),
     ...(record === undefined ? [] : ['--record', record]),
   ];
 }

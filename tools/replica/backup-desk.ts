@@ -8,6 +8,7 @@
 import { ReplicaError } from '../../emulator/errors.js';
 import type { Welcome } from '../../hypervisor/channel/messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import { FlowControl } from '../../hypervisor/ft/flow-control.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
 import { awaitHello, refuse } from './admission.js';
@@ -30,6 +31,8 @@ export interface DeskOptions {
   readonly drives: readonly OpenDrive[];
   readonly detectMs: number;
   readonly lagMs: number;
+  /** Log and outputs under way at most, before the guest stands still. */
+  readonly logWindowBytes: number;
   /** Time between checkpoints; null: the backup follows the log. */
   readonly checkpointMs: number | null;
   readonly onEvent: (event: SessionEvent) => void;
@@ -51,6 +54,8 @@ export interface DeskHooks extends PrimaryLinkHooks {
 export class BackupDesk {
   readonly #options: DeskOptions;
   readonly #hooks: DeskHooks;
+  readonly #flow: FlowControl;
+  #stoodStill = false;
   #sender: StateSender | null = null;
   #paused = false;
   #link: PrimaryLink | null = null;
@@ -64,11 +69,25 @@ export class BackupDesk {
   constructor(options: DeskOptions, hooks: DeskHooks) {
     this.#options = options;
     this.#hooks = hooks;
+    this.#flow = new FlowControl(options.logWindowBytes, -1);
   }
 
   /** The guest stands still for the last step of a transfer. */
   get paused(): boolean {
     return this.#paused;
+  }
+  /** So much is under way that the guest stands still. */
+  get full(): boolean {
+    return this.#flow.full(this.#options.live.gate.heldBytes);
+  }
+  /** The same, asked by whoever runs the guest; executed() tells it when to ask again. */
+  standStill(): boolean {
+    this.#stoodStill = this.full;
+    return this.#stoodStill;
+  }
+  /** Memory of the log that the backup has yet to execute and of outputs that wait; whether the guest stands still for it. */
+  get underWay(): { readonly bytes: number; readonly full: boolean } {
+    return { bytes: this.#flow.bytes + this.#options.live.gate.heldBytes, full: this.full };
   }
   get link(): PrimaryLink | null {
     return this.#link;
@@ -132,11 +151,14 @@ export class BackupDesk {
     this.#heartbeat?.end();
     this.#link?.close(reason);
     this.#link = null;
+    this.#flow.restart(-1);
   }
 
   /** A frame of the log. Under checkpoints only what ends the run goes to the backup. */
   sendLog(frame: Uint8Array, lastSeq: number): void {
-    if (this.#checkpointer === null || this.#lastCheckpointTaken) this.#link?.sendLog(frame, lastSeq);
+    if (this.#link === null || (this.#checkpointer !== null && !this.#lastCheckpointTaken)) return;
+    this.#flow.sent(lastSeq, frame.length);
+    this.#link.sendLog(frame, lastSeq);
   }
 
   /** Make a checkpoint if one is due; the ms until the next, or null. Only between runs. */
@@ -148,7 +170,14 @@ export class BackupDesk {
   lastCheckpoint(): void {
     if (this.#checkpointer === null) return;
     this.#checkpointer.take();
+    this.#flow.restart(this.#options.live.recorder.lastSeq);
     this.#lastCheckpointTaken = true;
+  }
+
+  /** The backup has executed the log up to `seq`. Returns true when the guest stood still and may go on. */
+  executed(seq: number): boolean {
+    this.#flow.executed(seq);
+    return this.#stoodStill && !this.full;
   }
 
   heartbeat(consoleReleased: number): void {
@@ -211,6 +240,7 @@ export class BackupDesk {
     this.#transfer = transfer;
     this.#link = new PrimaryLink(connection, { detectMs, lagMs, firstSeq: live.recorder.lastSeq + 1 }, this.#hooks);
     this.#lag = this.#link.lag;
+    this.#flow.restart(live.recorder.lastSeq);
     this.#sender = null;
     this.#paused = false;
     if (checkpointMs !== null) {

@@ -108,6 +108,7 @@ function status(parts: ReplicaParts): ControlReply {
     paused: (live?.live.settings ?? backup?.replica?.settings)?.paused ?? false,
     heldOutputs: live?.live.gate.held ?? 0,
     releasedOutputs: live?.live.gate.released ?? 0,
+    underWay: live?.underWay ?? null,
     heartbeats: live === null ? (backup?.heartbeats ?? null) : live.heartbeats,
     comparedIcount: backup?.replica?.comparedIcount ?? null,
     log: account(parts).totals(machine?.icount ?? 0),

@@ -24,6 +24,8 @@ export interface LiveSessionOptions {
   readonly epoch: number;
   readonly detectMs: number;
   readonly lagMs: number;
+  /** Log and outputs under way at most, before the guest stands still; undefined: as much as a backup takes. */
+  readonly logWindowBytes?: number | undefined;
   /** Time between checkpoints; null: backups follow the log. */
   readonly checkpointMs: number | null;
   readonly until: number;

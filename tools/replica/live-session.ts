@@ -9,6 +9,7 @@
 import { ReplicaError } from '../../emulator/errors.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { LiveReplica, type Input, type RunEnd } from '../../hypervisor/ft/live-replica.js';
+import { LOG_WINDOW_BYTES } from '../../hypervisor/ft/flow-control.js';
 import { OutputGate } from '../../hypervisor/ft/output-gate.js';
 import {
   nextPrimary,
@@ -25,6 +26,7 @@ import { hostMs, hostNs } from './host-time.js';
 import { Samples, type Checkpoints, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
+import { RunClock } from './run-clock.js';
 import { RunLoop } from './run-loop.js';
 
 /** Largest time between looks at the clock for heartbeats and silence. */
@@ -52,9 +54,7 @@ export class LiveSession {
     },
   );
   #watch: NodeJS.Timeout | null = null;
-  #startMs = hostMs();
-  #startIcount = 0;
-  #endMs: number | null = null;
+  readonly #clock = new RunClock();
   #finish: ((end: RunEnd) => void) | null = null;
   #fail: ((error: unknown) => void) | null = null;
 
@@ -65,8 +65,7 @@ export class LiveSession {
     this.#epoch = options.epoch;
     this.account = options.account ?? new LogAccount();
     this.#console = new ConsoleTail(options.console, options.consoleOffset);
-    const at = options.machine.icount;
-    this.#writer = new FrameWriter({ firstSeq: options.firstSeq, at, account: this.account });
+    this.#writer = new FrameWriter({ ...options, at: options.machine.icount, account: this.account });
     this.live = new LiveReplica({
       machine: options.machine,
       clock: options.clock,
@@ -124,24 +123,24 @@ export class LiveSession {
     return this.#desk.link?.lagMs ?? null;
   }
   get seconds(): number {
-    return ((this.#endMs ?? hostMs()) - this.#startMs) / 1000;
+    return this.#clock.seconds;
+  }
+  get underWay(): BackupDesk['underWay'] {
+    return this.#desk.underWay;
   }
   get mips(): number {
-    return this.seconds > 0 ? (this.live.machine.icount - this.#startIcount) / this.seconds / 1e6 : 0;
+    return this.#clock.mips(this.live.machine.icount);
   }
 
   /** Run the guest to its end. @throws ReplicaError when another replica won the test-and-set */
   start(): Promise<RunEnd> {
-    this.#startMs = hostMs();
-    this.#startIcount = this.live.machine.icount;
-    this.#watch = setInterval(
-      () => {
-        this.#guard(() => {
-          this.#look();
-        });
-      },
-      Math.min(WATCH_MS_MAX, this.#options.detectMs / 4),
-    );
+    this.#clock.start(this.live.machine.icount);
+    const watchMs = Math.min(WATCH_MS_MAX, this.#options.detectMs / 4);
+    this.#watch = setInterval(() => {
+      this.#guard(() => {
+        this.#look();
+      });
+    }, watchMs);
     return new Promise((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
@@ -154,8 +153,9 @@ export class LiveSession {
     if (bytes.length > 0) this.#console.write(offset, bytes);
   }
 
-  /** An input for the guest. */
+  /** An input for the guest. One that stands still takes no packets. */
   input(input: Input): void {
+    if (input.kind === 'packet' && this.#desk.full) return;
     this.live.input(input);
     this.#loop.wake();
   }
@@ -167,9 +167,7 @@ export class LiveSession {
 
   /** Let go of everything that keeps the process alive. */
   close(): void {
-    this.#loop.stop();
-    if (this.#watch !== null) clearInterval(this.#watch);
-    this.#watch = null;
+    this.#over();
     this.#desk.cancelTransfer();
     this.#desk.release('the run is over');
   }
@@ -180,6 +178,7 @@ export class LiveSession {
   #step(): number | null {
     if (this.#desk.paused) return null;
     const start = hostNs();
+    if (this.#desk.standStill()) return this.#desk.checkpoint(start / 1e6);
     // A rest that the lag calls for is kept, whatever woke the loop.
     if (start < this.#restUntilNs) return (this.#restUntilNs - start) / 1e6;
     const step = this.live.step(start);
@@ -212,9 +211,9 @@ export class LiveSession {
   // --- the backup's life ---
 
   #openDesk(): BackupDesk {
-    const { replicaId, drives, detectMs, lagMs, checkpointMs, onEvent } = this.#options;
+    const { checkpointMs, onEvent, logWindowBytes = LOG_WINDOW_BYTES } = this.#options;
     return new BackupDesk(
-      { live: this.live, console: this.#console, replicaId, drives, detectMs, lagMs, checkpointMs, onEvent },
+      { ...this.#options, live: this.live, console: this.#console, logWindowBytes },
       {
         vacant: () => this.#state === 'alone',
         epoch: () => this.#epoch,
@@ -233,8 +232,7 @@ export class LiveSession {
         acknowledged: (seq, executedSeq) => {
           this.live.gate.acknowledged(seq, hostMs());
           this.live.gate.fence.executed(executedSeq);
-          // The next checkpoint may be overdue.
-          if (checkpointMs !== null) this.#loop.wake();
+          if (this.#desk.executed(executedSeq) || checkpointMs !== null) this.#loop.wake();
           this.#checkFinished();
         },
         ended: () => {
@@ -270,11 +268,12 @@ export class LiveSession {
     if (this.#state !== 'paired' && this.#state !== 'finishing') return;
     this.#options.onEvent({ kind: 'backup-lost', reason });
     this.#input({ kind: 'backup-silent' });
+    this.#loop.wake();
   }
 
   #guestStopped(): void {
     this.#stopped = true;
-    this.#endMs ??= hostMs();
+    this.#clock.end();
     this.#input({ kind: 'guest-stopped' });
     this.#checkFinished();
   }
@@ -320,6 +319,7 @@ export class LiveSession {
       case 'open-outputs':
         for (const port of this.#options.ports) port?.announce(this.#epoch);
         this.live.gate.open(hostMs());
+        this.#loop.wake();
         this.#options.onEvent({ kind: 'alone', epoch: this.#epoch });
         return;
       case 'power-off':
@@ -342,7 +342,7 @@ export class LiveSession {
   }
 
   #over(): void {
-    this.#endMs ??= hostMs();
+    this.#clock.end();
     this.#loop.stop();
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;

@@ -50,6 +50,8 @@ export interface LiveRunOptions {
   readonly digestMs: number;
   /** Time between checkpoints; null: backups follow the log. */
   readonly checkpointMs: number | null;
+  /** Log and held outputs under way at most; undefined: as much as a backup takes. */
+  readonly logWindowBytes?: number;
   readonly killAt: number | undefined;
   /** Null for `boot`. */
   readonly replication: null | {
@@ -81,7 +83,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
   const epoch = options.replication === null ? 1 : await claimFirstEpoch(options, replicaId);
   const snapshots = new SnapshotRequests();
   const ports: (PluggedPort | null)[] = [];
-  const { detectMs, lagMs, digestMs, checkpointMs } = options;
+  const { detectMs, lagMs, digestMs, checkpointMs, logWindowBytes } = options;
   const session = new LiveSession({
     machine,
     clock: new ClockPolicy(machine.config.clock),
@@ -92,7 +94,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     arbiter: options.replication?.arbiter ?? null,
     replicaId,
     epoch,
-    ...{ detectMs, lagMs, digestMs, checkpointMs, until: options.plan.until },
+    ...{ detectMs, lagMs, digestMs, checkpointMs, logWindowBytes, until: options.plan.until },
     recorder,
     consoleOffset: 0,
     firstSeq: 0,
