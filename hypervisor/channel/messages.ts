@@ -14,7 +14,7 @@
  * | 2 refused | JSON { reason } |
  * | 3 welcome | u32 length, JSON Welcome, log header |
  * | 4 pages | (u32 page number, 4096 bytes) repeated |
- * | 5 state | u32 pages sent in all, f64 first seq, f64 console offset, u32 length, console bytes, machine state (state codec) |
+ * | 5 state | u32 pages sent in all, f64 first seq, f64 console offset, u32 length, console bytes, state of machine and settings (state codec) |
  * | 6 log | one log frame |
  * | 7 ack | f64 received seq, f64 executed seq, f64 icount, f64 lag in ms |
  * | 8 heartbeat | f64 released console offset |
@@ -33,7 +33,7 @@ import { COPY_MESSAGES, copyBody, decodeCopyMessage, type CopyMessage } from './
 import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
 import { driveReplicationSchema } from '../backend/drive-replication.js';
 
-export const CHANNEL_PROTOCOL = 7;
+export const CHANNEL_PROTOCOL = 8;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */

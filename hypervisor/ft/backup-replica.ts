@@ -29,6 +29,8 @@ export interface BackupOptions {
   readonly machine: Machine;
   /** Sequence number that the first frame must begin with. */
   readonly firstSeq: number;
+  /** As they are at `firstSeq`. */
+  readonly settings?: Settings;
   /** Console bytes from before `firstSeq` that may not have left yet, and the position of the first in the stream. */
   readonly console: { readonly offset: number; readonly bytes: Uint8Array };
   /** What it does with disks itself; undefined: nothing. */
@@ -56,7 +58,7 @@ const CONSOLE_KEPT_MAX = 16 * 1024 * 1024;
 
 export class BackupReplica {
   readonly machine: Machine;
-  readonly settings = new Settings();
+  readonly settings: Settings;
   readonly disks: BackupDisks;
   readonly #options: BackupOptions;
   #queue: Received[] = [];
@@ -79,6 +81,7 @@ export class BackupReplica {
   constructor(options: BackupOptions) {
     this.machine = options.machine;
     this.#options = options;
+    this.settings = options.settings ?? new Settings();
     this.#nextSeq = options.firstSeq;
     this.#newestAt = options.machine.icount;
     this.#executedSeq = options.firstSeq - 1;

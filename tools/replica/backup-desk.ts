@@ -222,7 +222,7 @@ export class BackupDesk {
         cut: () => {
           const firstSeq = recorder.cut(machine.icount);
           const { offset, bytes } = console.unreleased();
-          return { firstSeq, consoleOffset: offset, console: bytes };
+          return { firstSeq, consoleOffset: offset, console: bytes, settings: live.settings };
         },
         sent: (transfer) => {
           this.#sent(connection, replicaId, transfer);
@@ -244,8 +244,9 @@ export class BackupDesk {
     this.#sender = null;
     this.#paused = false;
     if (checkpointMs !== null) {
-      const { machine, recorder } = live;
-      this.#checkpointer = new Checkpointer({ machine, recorder, console, link: this.#link, intervalMs: checkpointMs });
+      const { machine, recorder, settings } = live;
+      const link = this.#link;
+      this.#checkpointer = new Checkpointer({ machine, recorder, settings, console, link, intervalMs: checkpointMs });
     }
     this.#hooks.stateSent();
     onEvent({ kind: 'backup-joined', replicaId, transfer });

@@ -176,6 +176,7 @@ export class BackupSession {
     const replica = new BackupReplica({
       machine,
       firstSeq,
+      settings: this.#joiner.settings,
       console: { offset: consoleOffset, bytes: console },
       disks: this.#options.disks,
       onFrame: (frame) => {

@@ -10,6 +10,7 @@
  */
 import { encodeMessage } from '../../hypervisor/channel/messages.js';
 import type { Recorder } from '../../hypervisor/ft/recorder.js';
+import type { Settings } from '../../hypervisor/ft/settings.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { ConsoleTail } from './console-tail.js';
 import { hostMs } from './host-time.js';
@@ -20,6 +21,7 @@ import { DIRTY_CONSUMER, pageMessages, stateFrame } from './state-frames.js';
 export interface CheckpointerOptions {
   readonly machine: Machine;
   readonly recorder: Recorder;
+  readonly settings: Settings;
   readonly console: ConsoleTail;
   readonly link: PrimaryLink;
   readonly intervalMs: number;
@@ -66,7 +68,7 @@ export class Checkpointer {
 
   /** Make a checkpoint of the machine as it is. Only between runs. */
   take(): void {
-    const { machine, recorder, console, link, intervalMs } = this.#options;
+    const { machine, recorder, settings, console, link, intervalMs } = this.#options;
     const startMs = hostMs();
     const firstSeq = recorder.cut(machine.icount);
     const frames: Uint8Array[] = [];
@@ -76,7 +78,7 @@ export class Checkpointer {
       pages += message.pages.length;
     }
     const { offset, bytes } = console.unreleased();
-    const cut = { firstSeq, consoleOffset: offset, console: Buffer.concat([bytes, recorder.heldConsole()]) };
+    const cut = { firstSeq, consoleOffset: offset, console: Buffer.concat([bytes, recorder.heldConsole()]), settings };
     frames.push(stateFrame(machine, cut, pages));
     this.#count++;
     this.#pages += pages;

@@ -5,6 +5,7 @@
 import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
+import { Settings } from '../../hypervisor/ft/settings.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { BLOB_BYTES_MAX, FILES_MAX } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
@@ -28,6 +29,7 @@ export class Joiner {
   #newestPage = 0;
   #complete = false;
   #checkpointMs: number | null = null;
+  #settings = new Settings();
   /** Pages of the next checkpoint. */
   #staged: Page[] = [];
 
@@ -39,6 +41,10 @@ export class Joiner {
   /** Time between checkpoints; null: the log is followed. */
   get checkpointMs(): number | null {
     return this.#checkpointMs;
+  }
+  /** What was set on the live replica until the newest state. */
+  get settings(): Settings {
+    return this.#settings;
   }
   get machine(): Machine | null {
     return this.#machine;
@@ -91,8 +97,9 @@ export class Joiner {
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
     }
-    const { cpu, devices, clock, doorbells } = decodeStateRecord(message.state);
+    const { cpu, devices, clock, doorbells, settings } = decodeStateRecord(message.state);
     const state = machineStateOf({ cpu, devices, clock, doorbells });
+    this.#settings = Settings.restore(settings);
     // From here on nothing is missing: a checkpoint is taken over whole or not at all.
     for (const { page, bytes } of this.#staged) machine.vcpu.ram.write(page * PAGE_BYTES, bytes);
     machine.restore(state);

@@ -10,6 +10,7 @@ import {
   type Message,
   type Page,
 } from '../../hypervisor/channel/messages.js';
+import type { Settings } from '../../hypervisor/ft/settings.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { encodeState } from '../../hypervisor/state-codec.js';
 
@@ -17,8 +18,10 @@ import { encodeState } from '../../hypervisor/state-codec.js';
 export const DIRTY_CONSUMER = 1;
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
-/** Where the log and the console go on after the state. */
-export type LogCut = Pick<Extract<Message, { type: 'state' }>, 'firstSeq' | 'consoleOffset' | 'console'>;
+/** Where the log and the console go on after the state, and what was set until then. */
+export type LogCut = Pick<Extract<Message, { type: 'state' }>, 'firstSeq' | 'consoleOffset' | 'console'> & {
+  readonly settings: Settings;
+};
 
 export function pageOf(ram: Buffer, page: number): Buffer {
   return ram.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
@@ -56,7 +59,7 @@ export function* pageMessages(
 /** The STATE frame. @throws ReplicaError when it is too large for the channel */
 export function stateFrame(machine: Machine, cut: LogCut, pagesSent: number): Uint8Array {
   const { cpu, devices, clock, doorbells } = machine.save();
-  const state = encodeState({ cpu, devices, clock, doorbells });
+  const state = encodeState({ cpu, devices, clock, doorbells, settings: cut.settings.save() });
   const console = cut.console.subarray(Math.max(0, cut.console.length - CONSOLE_TAIL_BYTES_MAX));
   const consoleOffset = cut.consoleOffset + cut.console.length - console.length;
   const { firstSeq } = cut;

@@ -38,3 +38,21 @@ test.each([
 ])('refuses %j', (text) => {
   expect(() => parseSetting(text)).toThrow(ConfigError);
 });
+
+test('saved settings are restored, those of a newer version included; anything else is refused', () => {
+  const settings = new Settings();
+  settings.set({ op: 'configure', setting: 'paused', value: 'on' });
+  settings.set({ op: 'configure', setting: 'of-tomorrow', value: 'x' });
+  const restored = Settings.restore(settings.save());
+  expect(restored.paused).toBe(true);
+  expect(restored.controls()).toEqual(settings.controls());
+  for (const bad of [
+    null,
+    undefined,
+    7,
+    { paused: true },
+    Object.fromEntries(Array.from({ length: 257 }, (_, i) => [i, ''])),
+  ]) {
+    expect(() => Settings.restore(bad)).toThrow(/settings/);
+  }
+});

@@ -69,6 +69,17 @@ test('a backup that joins a paused guest knows it, and keeps to it when it goes 
   await until(() => machine.icount > icount, 'it goes on');
 });
 
+test('a backup that goes live from a checkpoint keeps to what was set before it', async () => {
+  const live = await rig.live({ checkpointMs: 15 });
+  const backup = await rig.backup(live.address);
+  await until(() => (live.session.checkpoints?.count ?? 0) > 2, 'some checkpoints');
+  live.session.input(setting('digest-ms=20'));
+  live.session.input(setting('paused=on'));
+  await until(() => backup.session.replica?.settings.paused === true, 'a checkpoint has it');
+  expect(backup.session.replica?.settings.digestNs).toBe(20e6);
+  expect(backup.session.machine?.icount).toBe(live.machine.icount);
+});
+
 test('a paused guest can be stopped', async () => {
   const live = await rig.live();
   const backup = await rig.backup(live.address);
