@@ -19,6 +19,7 @@ const EDGES = [
   'hypervisor/channel/unix-socket.ts',
   'hypervisor/edge/**',
   'hypervisor/ft/arbiter-*.ts',
+  'hypervisor/ft/etcd-gateway.ts',
   'hypervisor/log/log-file.ts',
   'hypervisor/log/open-file.ts',
   'hypervisor/nbd/nbd-disk.ts',

@@ -12,33 +12,25 @@
 import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { PAIR_PATTERN, REPLICA_PATTERN } from '../pair-names.js';
 import type { Arbiter, ArbiterVerdict } from './arbiter.js';
+import { base64, EtcdGateway } from './etcd-gateway.js';
 
-const TIMEOUT_MS = 2000;
 const DIGITS = 16;
 
-interface KeyValue {
-  readonly key: string;
-  readonly value: string;
-}
-
 export class EtcdArbiter implements Arbiter {
-  readonly #url: string;
+  readonly #etcd: EtcdGateway;
   readonly #prefix: string;
 
   /** @param url http://HOST:PORT of an etcd server @throws ConfigError */
   constructor(url: string, pair: string) {
-    if (!URL.canParse(url) || !/^https?:\/\//.test(url)) {
-      throw new ConfigError('--arbiter', `etcd:${url}`, 'must be etcd:http://HOST:PORT');
-    }
+    this.#etcd = new EtcdGateway('--arbiter', url);
     if (!PAIR_PATTERN.test(pair)) throw new ConfigError('--name', pair, 'must be letters, digits, - and _');
-    this.#url = url.replace(/\/+$/, '');
     this.#prefix = `ft86/${pair}/`;
   }
 
   async claim(epoch: number, replicaId: string): Promise<ArbiterVerdict> {
     const key = this.#key('epoch', epoch);
     return this.#verdict(async () => {
-      const found = await this.#transact(
+      const found = await this.#etcd.transact(
         { key, range_end: this.#end('epoch'), target: 'CREATE', result: 'EQUAL', create_revision: '0' },
         { request_put: { key, value: base64(plain(replicaId)) } },
         { request_range: { key, range_end: this.#end('epoch'), limit: '2' } },
@@ -52,7 +44,9 @@ export class EtcdArbiter implements Arbiter {
     const value = base64(plain(replicaId));
     return this.#verdict(async () => {
       const held = { key: this.#key('epoch', epoch), target: 'VALUE', result: 'EQUAL', value };
-      return (await this.#transact(held, { request_put: { key: this.#key('clean', epoch), value } }, null)) === 'done';
+      return (
+        (await this.#etcd.transact(held, { request_put: { key: this.#key('clean', epoch), value } }, null)) === 'done'
+      );
     });
   }
 
@@ -88,61 +82,15 @@ export class EtcdArbiter implements Arbiter {
   async #newest(what: 'epoch' | 'clean'): Promise<{ readonly epoch: number; readonly value: string }> {
     const key = base64(`${this.#prefix}${what}/`);
     const range = { key, range_end: this.#end(what), limit: '1', sort_order: 'DESCEND', sort_target: 'KEY' };
-    const newest = keyValues(await this.#post('range', range))[0];
+    const newest = (await this.#etcd.range(range))[0];
     if (newest === undefined) return { epoch: 0, value: '' };
     const epoch = Number(Buffer.from(newest.key, 'base64').toString('latin1').slice(-DIGITS));
-    if (!Number.isSafeInteger(epoch)) throw this.#unreachable('has a key that is no epoch');
+    if (!Number.isSafeInteger(epoch)) throw this.#etcd.unreachable('has a key that is no epoch');
     return { epoch, value: newest.value };
-  }
-
-  /** Put if the comparison holds, else read. */
-  async #transact(compare: object, success: object, failure: object | null): Promise<'done' | KeyValue[]> {
-    const answer = await this.#post('txn', {
-      compare: [compare],
-      success: [success],
-      failure: failure ? [failure] : [],
-    });
-    if (field(answer, 'succeeded') === true) return 'done';
-    const responses = field(answer, 'responses');
-    return Array.isArray(responses) ? keyValues(field(responses[0], 'response_range')) : [];
-  }
-
-  /** @throws ReplicaError when etcd does not answer, or does not carry it out */
-  async #post(what: 'txn' | 'range', body: object): Promise<unknown> {
-    try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const response = await fetch(`${this.#url}/v3/kv/${what}`, {
-        method: 'POST',
-        body: JSON.stringify(body),
-        signal,
-      });
-      if (!response.ok) throw new Error(`status ${response.status}`);
-      return await response.json();
-    } catch (error) {
-      throw this.#unreachable(`does not answer (${(error as Error).message})`);
-    }
-  }
-
-  #unreachable(what: string): ReplicaError {
-    return new ReplicaError(`etcd at ${this.#url} ${what}`);
   }
 }
 
 function plain(replicaId: string): string {
   assert(REPLICA_PATTERN.test(replicaId), `replica id ${replicaId} is a plain word`);
   return replicaId;
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64');
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
-
-function keyValues(range: unknown): KeyValue[] {
-  const kvs = field(range, 'kvs');
-  if (!Array.isArray(kvs)) return [];
-  return kvs.map((kv) => ({ key: String(field(kv, 'key')), value: String(field(kv, 'value')) }));
 }

@@ -1,10 +1,13 @@
 /** `ft86 backup`: joins a live replica, follows it, goes live when it must. */
 import type { Argv, CommandModule } from 'yargs';
 import { ConfigError } from '../../emulator/errors.js';
+import { COME_MS } from '../../hypervisor/ft/spare-search.js';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
-import { guestExitStatus } from '../replica/result.js';
+import { EtcdPool, POOL_HELP } from '../replica/etcd-pool.js';
+import { guestExitStatus, type ReplicaReport } from '../replica/result.js';
+import { waitInPool } from '../replica/spare.js';
 import { makeRunDirectory } from '../replica/run-directory.js';
 import { runBackup } from '../replica/run-backup.js';
 import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
@@ -13,7 +16,8 @@ import { narrator, optionalCount, printJson, replicationTimes, say, withJson, wi
 import { parseCount } from '../key-values.js';
 
 interface BackupArguments {
-  readonly channel: string;
+  readonly channel: string | undefined;
+  readonly pool: string | undefined;
   readonly listen: string | undefined;
   readonly drive: readonly string[];
   readonly net: readonly string[];
@@ -38,8 +42,11 @@ const options = (argv: Argv) =>
   withReplication(withJson(argv))
     .option('channel', {
       type: 'string',
-      demandOption: true,
       describe: 'the live replica’s address, tcp://HOST:PORT or unix:PATH',
+    })
+    .option('pool', {
+      type: 'string',
+      describe: `without --channel wait until a live replica asks, after a take-over ask in turn: ${POOL_HELP}`,
     })
     .option('listen', {
       type: 'string',
@@ -74,9 +81,10 @@ const options = (argv: Argv) =>
       default: '10000',
       describe: 'how long to wait for the live replica to answer',
     })
+    .example('$0 backup --name demo --channel tcp://127.0.0.1:8600', 'follow the primary called demo')
     .example(
-      '$0 backup --name demo --channel tcp://127.0.0.1:8600',
-      'follow the primary called demo',
+      '$0 backup --name demo --pool etcd:http://127.0.0.1:2379 --listen tcp://127.0.0.1:0',
+      'be a spare of the pair called demo',
     ) as unknown as Argv<BackupArguments>;
 
 export const backupCommand: CommandModule<object, BackupArguments> = {
@@ -89,45 +97,56 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
     const report = await underParent(parent, async () => {
       const key = openKey(args.key);
       const drives = args.drive.map(parseDrive);
-      return runBackup({
-        name: args.name,
-        runDirectory: args.runDirectory ?? makeRunDirectory(args.name),
-        channel: args.channel,
-        listen: args.listen,
-        drives,
-        nics: args.net.map(parseNet),
-        serial: args.serial,
-        quiet: args.json,
-        snapshot: args.snapshot,
-        parent,
-        key,
-        arbiter: await openArbiter(args.arbiter, args.name, drives, key),
-        ...replicationTimes(args),
-        until: optionalCount('--until', args.until) ?? Infinity,
-        killAt: optionalCount('--kill-at', args.killAt),
-        corruptAt: corruption(args.corruptAt),
-        throttle: args.throttle === undefined ? undefined : parseShare('--throttle', args.throttle),
-        connectMs: parseCount('--connect-ms', args.connectMs, 100, 600_000),
-        onEvent: (event) => {
-          if (parent !== null) parent.send({ type: 'event', event: { ...event } });
-          else tell(event);
-        },
-        onProgress: ({ live, backup }) => {
-          const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;
-          const part = live ?? backup;
-          if (part === null) return;
-          const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
-          const log = part.account.totals(icount);
-          parent?.send({
-            type: 'progress',
-            icount,
-            mips,
-            state: part.state,
-            log,
-            checkpoints: live?.checkpoints ?? null,
-          });
-        },
-      });
+      const pool = poolOf(args);
+      const runDirectory = args.runDirectory ?? makeRunDirectory(args.name);
+      const arbiter = await openArbiter(args.arbiter, args.name, drives, key);
+      const run = (channel: string, following?: () => void): Promise<ReplicaReport> =>
+        runBackup({
+          name: args.name,
+          runDirectory,
+          channel,
+          pool,
+          listen: args.listen,
+          drives,
+          nics: args.net.map(parseNet),
+          serial: args.serial,
+          quiet: args.json,
+          snapshot: args.snapshot,
+          parent,
+          key,
+          arbiter,
+          ...replicationTimes(args),
+          until: optionalCount('--until', args.until) ?? Infinity,
+          killAt: optionalCount('--kill-at', args.killAt),
+          corruptAt: corruption(args.corruptAt),
+          throttle: args.throttle === undefined ? undefined : parseShare('--throttle', args.throttle),
+          connectMs: Math.min(
+            parseCount('--connect-ms', args.connectMs, 100, 600_000),
+            following === undefined ? Infinity : COME_MS / 2,
+          ),
+          onEvent: (event) => {
+            if (event.kind === 'following') following?.();
+            if (parent !== null) parent.send({ type: 'event', event: { ...event } });
+            else tell(event);
+          },
+          onProgress: ({ live, backup }) => {
+            const icount = live?.live.machine.icount ?? backup?.machine?.icount ?? 0;
+            const part = live ?? backup;
+            if (part === null) return;
+            const mips = live?.mips ?? icount / Math.max(0.001, part.seconds) / 1e6;
+            const log = part.account.totals(icount);
+            parent?.send({
+              type: 'progress',
+              icount,
+              mips,
+              state: part.state,
+              log,
+              checkpoints: live?.checkpoints ?? null,
+            });
+          },
+        });
+      if (args.channel !== undefined || pool === null) return run(args.channel ?? '');
+      return waitInPool(pool, run, tell);
     });
     if (report.error !== null) say(`ft86: ${report.error}`);
     if (parent !== null) await parent.finish({ type: 'report', report });
@@ -135,6 +154,17 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
     process.exitCode = report.error === null ? guestExitStatus(report.stop) : 3;
   },
 };
+
+/** @throws ConfigError for a replica that nobody would find */
+function poolOf({ channel, listen, pool, name }: BackupArguments): EtcdPool | null {
+  if (pool === undefined) {
+    if (channel === undefined) throw new ConfigError('--channel', '', 'must be given, or --pool');
+    return null;
+  }
+  if (listen === undefined)
+    throw new ConfigError('--listen', '', 'must be given with --pool: where the next spare joins');
+  return new EtcdPool(pool, name);
+}
 
 /** A share of full speed. @throws ConfigError */
 export function parseShare(option: string, text: string): number {

@@ -9,6 +9,7 @@ import {
   type MachineArguments,
 } from '../replica/machine-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
+import { EtcdPool, POOL_HELP } from '../replica/etcd-pool.js';
 import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
@@ -30,6 +31,7 @@ interface PrimaryArguments extends MachineArguments {
   readonly channel: string;
   readonly waitBackup: boolean;
   readonly force: boolean;
+  readonly pool: string | undefined;
   readonly serial: string;
   readonly record: string | undefined;
   readonly snapshot: string | undefined;
@@ -60,6 +62,7 @@ const options = (argv: Argv) =>
       default: false,
       describe: 'start although the last run of this pair did not end in order',
     })
+    .option('pool', { type: 'string', describe: `without a backup take one from ${POOL_HELP}` })
     .option('arbiter', { type: 'string', describe: ARBITER_HELP })
     .option('serial', { type: 'string', default: 'stdio', describe: 'the guest’s console: stdio, none or file:PATH' })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
@@ -106,6 +109,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
           arbiter: await openArbiter(args.arbiter, name, plan.drives, key),
           waitBackup: args.waitBackup,
           force: args.force,
+          pool: args.pool === undefined ? null : new EtcdPool(args.pool, name),
         },
         onEvent: (event) => {
           if (parent !== null) parent.send({ type: 'event', event: { ...event } });

@@ -59,6 +59,28 @@ function sentence(event: AnyEvent): string {
       );
     }
     default:
+      return poolSentence(event);
+  }
+}
+
+/** What happens between a pair and its spare hosts. */
+function poolSentence(event: AnyEvent): string {
+  switch (event.kind) {
+    case 'spare-asked':
+      return `asked ${String(event['spare'])} to be its backup`;
+    case 'spare-skipped':
+      return `passes over ${String(event['spare'])}: ${String(event['why'])}`;
+    case 'no-spare':
+      return colors.yellow('no spare in the pool: without a backup until there is one');
+    case 'in-pool':
+      return `waits in the pool as ${String(event['spare'])}`;
+    case 'asked':
+      return `asked to join the live replica at ${String(event['channel'])}`;
+    case 'back-to-pool':
+      return `did not join: ${String(event['why'])}; back to the pool`;
+    case 'pool-unreachable':
+      return `the pool cannot be reached: ${String(event['why'])}`;
+    default:
       return event.kind;
   }
 }

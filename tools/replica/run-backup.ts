@@ -17,6 +17,7 @@ import type { BackupEvent } from './backup-session-options.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
 import { CopyReceiver } from './copy-receiver.js';
+import type { EtcdPool } from './etcd-pool.js';
 import { hostMs } from './host-time.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -33,6 +34,7 @@ import type { ReplicaReport, Takeover } from './result.js';
 import { killSelf, onStopSignals, savingDivergence } from './run-live.js';
 import { openConsole } from './surroundings.js';
 import { TRANSFER_PROGRESS_MS } from './state-sender.js';
+import type { SpareEvent } from './spare-finder.js';
 import { takeBackups } from './take-backups.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 import { throttled } from './throttled.js';
@@ -43,6 +45,8 @@ export interface BackupRunOptions {
   readonly channel: string;
   /** Where it takes a backup of its own once it is live; undefined: nowhere. */
   readonly listen: string | undefined;
+  /** Where it looks for that backup; null: one comes by itself. */
+  readonly pool: EtcdPool | null;
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
   readonly serial: string;
@@ -65,6 +69,7 @@ export interface BackupRunOptions {
     event:
       | BackupEvent
       | SessionEvent
+      | SpareEvent
       | { readonly kind: 'live'; readonly takeover: Takeover }
       | { readonly kind: 'waiting-for-backup'; readonly channel: string },
   ) => void;
@@ -83,7 +88,11 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
   const snapshots = new SnapshotRequests();
   // The user's mistakes come before anything that leaves a trace.
   if (options.listen !== undefined) checkAddress('--listen', options.listen, options.key);
-  const connection = await connectPatiently(options);
+  const connection = await connectPatiently(options).catch(async (error: unknown) => {
+    await disks.close();
+    await console.close();
+    throw error;
+  });
   const backup: BackupSession = new BackupSession({
     connection,
     replicaId,
@@ -245,9 +254,10 @@ async function goLive(
 
 /** Take a backup from now on. An address that is taken meanwhile costs redundancy, not the guest. */
 async function openChannel(options: BackupRunOptions, session: LiveSession): Promise<Listener | null> {
-  if (options.listen === undefined) return null;
+  const { listen: address, key, pool, onEvent } = options;
+  if (address === undefined) return null;
   try {
-    const listener = await takeBackups({ address: options.listen, option: '--listen', key: options.key, session });
+    const listener = await takeBackups({ address, option: '--listen', key, session, pool, onEvent });
     options.onEvent({ kind: 'waiting-for-backup', channel: listener.address });
     options.parent?.send({ type: 'listening', channel: listener.address });
     return listener;

@@ -15,6 +15,7 @@ import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js'
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
 import { logHeader } from './handshake.js';
+import type { EtcdPool } from './etcd-pool.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
 import { checkDrivesFit } from './drive-options.js';
@@ -26,6 +27,7 @@ import { powerOn } from './power-on.js';
 import { liveReport } from './report.js';
 import type { ReplicaReport } from './result.js';
 import { openConsole } from './surroundings.js';
+import type { SpareEvent } from './spare-finder.js';
 import { takeBackups } from './take-backups.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
@@ -59,8 +61,11 @@ export interface LiveRunOptions {
     readonly arbiter: Arbiter;
     readonly waitBackup: boolean;
     readonly force: boolean;
+    readonly pool: EtcdPool | null;
   };
-  readonly onEvent: (event: SessionEvent | { readonly kind: 'waiting-for-backup'; readonly channel: string }) => void;
+  readonly onEvent: (
+    event: SessionEvent | SpareEvent | { readonly kind: 'waiting-for-backup'; readonly channel: string },
+  ) => void;
   readonly onProgress: (session: LiveSession) => void;
 }
 
@@ -194,8 +199,9 @@ async function openChannel(
   const firstBackup = new Promise<void>((resolve) => {
     joined = resolve;
   });
-  const { channel: address, waitBackup } = replication;
-  const listener = await takeBackups({ address, option: '--channel', key: options.key, session, joined });
+  const { channel: address, waitBackup, pool } = replication;
+  const { key, onEvent } = options;
+  const listener = await takeBackups({ address, option: '--channel', key, session, joined, pool, onEvent });
   options.parent?.send({ type: 'listening', channel: listener.address });
   options.onEvent({ kind: 'waiting-for-backup', channel: listener.address });
   if (waitBackup) await Promise.race([firstBackup, stopped]);

@@ -79,7 +79,7 @@ function faults({ client, identical, error }: RoundResult): string[] {
 }
 
 /** Nearest rank; 0 for no values. */
-function percentile(values: readonly number[], share: number): number {
+export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return Math.round((sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0) * 10) / 10;
 }

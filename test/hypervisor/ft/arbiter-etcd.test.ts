@@ -3,74 +3,32 @@
  * Method: a real etcd of one member on loopback; then the same etcd stopped and continued, killed, and a server that is none.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { ConfigError, ReplicaError } from '../../../emulator/errors.js';
 import { EtcdArbiter } from '../../../hypervisor/ft/arbiter-etcd.js';
 import { promisesOfAnArbiter } from './arbiter-contract.js';
+import { freePort, startEtcd, type EtcdServer } from './etcd-server.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'ft86-etcd-'));
-let etcd: ChildProcess | null = null;
-let url = '';
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => {
-        resolve(port);
-      });
-    });
-  });
-}
+let etcd: EtcdServer | null = null;
 
 beforeAll(async () => {
-  url = `http://127.0.0.1:${await freePort()}`;
-  const peer = `http://127.0.0.1:${await freePort()}`;
-  etcd = spawn(
-    'etcd',
-    [
-      ...['--name', 'one', '--data-dir', folder, '--log-level', 'error'],
-      ...['--listen-client-urls', url, '--advertise-client-urls', url],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `one=${peer}`],
-    ],
-    { stdio: 'ignore' },
-  );
-  const missing = new Promise<never>((_, reject) => {
-    etcd?.on('error', () => {
-      reject(new Error('etcd is not installed; "make extras" installs it'));
-    });
-  });
-  const ready = async (): Promise<void> => {
-    for (;;) {
-      const answer = await fetch(`${url}/health`).catch(() => null);
-      if (answer?.ok === true) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
-  await Promise.race([ready(), missing]);
+  etcd = await startEtcd();
 }, 30_000);
 
 afterAll(() => {
-  etcd?.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
+  etcd?.close();
 });
 
 describe('etcd', () => {
-  promisesOfAnArbiter((pair) => new EtcdArbiter(url, pair));
+  promisesOfAnArbiter((pair) => new EtcdArbiter(etcd!.url, pair));
 
   test('that is stopped is unreachable, and decides when it goes on', async () => {
-    const arbiter = new EtcdArbiter(url, 'patience');
-    etcd?.kill('SIGSTOP');
+    const arbiter = new EtcdArbiter(etcd!.url, 'patience');
+    etcd?.process.kill('SIGSTOP');
     try {
       expect(await arbiter.claim(1, 'a')).toBe('unreachable');
       await expect(arbiter.newestEpoch()).rejects.toThrow(ReplicaError);
     } finally {
-      etcd?.kill('SIGCONT');
+      etcd?.process.kill('SIGCONT');
     }
     // The first try may have been carried out after all: its answer was lost, and the second gets the same.
     expect(await arbiter.claim(1, 'a')).toBe('granted');
