@@ -92,8 +92,10 @@ class CrashSite {
 
   async close(): Promise<void> {
     await this.#pair?.killAll();
-    await this.#diskServer?.kill();
-    await this.#switch?.kill();
+    for (const server of [this.#diskServer, this.#switch]) {
+      await server?.back().catch(() => undefined);
+      await server?.kill();
+    }
   }
 
   #arguments(): string[] {
@@ -139,6 +141,8 @@ class CrashSite {
         this.#switch?.strike(awayMs);
         return;
       case 'everything':
+        // A server that is just coming back comes back first: what is killed here stays dead.
+        await this.#diskServer?.back();
         await Promise.all([pair.killAll(), this.#diskServer?.kill()]);
     }
   }
