@@ -12,14 +12,14 @@ help: ## list these targets
 run: build ## set everything up and run the main job: a pair, a client, a kill -9, a take-over
 	@./ft86 demo
 
-# Tests with operating systems from Debian's packages, and comparisons with QEMU: minutes each.
-GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|qemu-network|demo-http|host-services|bad-guests|partitions-random)|tools/(fidelity|soak/soak))
+# Tests with operating systems from Debian's packages, of pairs whose networks and hosts fail, and comparisons with QEMU: minutes each.
+GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|qemu-network|demo-http|host-services|bad-guests|partitions|deploy|spare-pool)|tools/(fidelity|soak/soak))
 
 test: build ## set everything up and run the tests (under 10 minutes)
 	@$(MAKE) -s --no-print-directory -C emulator/native check
 	@$(JEST) $(ARGS) --testPathIgnorePatterns '$(GUEST_TESTS)'
 
-test-guests: build guests ## the tests with Debian's guests and with QEMU (after make extras)
+test-guests: build guests ## the slow tests: Debian's guests, failing networks and hosts, QEMU (after make extras)
 	@$(JEST) '$(GUEST_TESTS)'
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript

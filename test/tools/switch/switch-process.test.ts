@@ -289,7 +289,7 @@ describe('what cannot be bound', () => {
   test('is the user’s mistake: no address, a foreign address without a key, an unknown uplink', async () => {
     await expect(run({ listen: [] })).rejects.toThrow(ConfigError);
     await expect(run({ listen: ['tcp://0.0.0.0:0'] })).rejects.toThrow(/--listen tcp:\/\/0.0.0.0:0: without --key/);
-    await expect(run({ uplinks: ['tap:x'] })).rejects.toThrow(ConfigError);
+    await expect(run({ uplinks: ['bridge:x'] })).rejects.toThrow(ConfigError);
     await run({});
   });
 });
