@@ -1,20 +1,6 @@
 /** nbdkit as a disk server that fails as often as told. */
 import { spawn } from 'node:child_process';
-import { createConnection } from 'node:net';
-
-/** Whether somebody listens at a UNIX socket. */
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createConnection(socket);
-    probe.on('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on('error', () => {
-      resolve(false);
-    });
-  });
-}
+import { answers } from '../../tools/soak/crash-server.js';
 
 /** Run `use` while `nbdkit -U SOCKET ARGS` serves. */
 export async function withNbdkit<T>(socket: string, args: readonly string[], use: () => Promise<T>): Promise<T> {

@@ -79,8 +79,8 @@ export class CrashServer {
   }
 }
 
-/** Whether somebody listens there. */
-function answers(socket: string): Promise<boolean> {
+/** Whether somebody listens at a UNIX socket. */
+export function answers(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createConnection(socket);
     probe.on('connect', () => {
