@@ -18,9 +18,9 @@ import {
   type MachineArguments,
   type MachinePlan,
 } from '../replica/machine-options.js';
-import { pairArbiter } from '../replica/open-arbiter.js';
+import { ARBITER_HELP, needsDiskServer, pairArbiter } from '../replica/open-arbiter.js';
 import { guestExitStatus } from '../replica/result.js';
-import { openConsole } from '../replica/surroundings.js';
+import { openConsole, openKey } from '../replica/surroundings.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import {
   checkpointInterval,
@@ -43,6 +43,9 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly pcap: string | undefined;
   readonly serial: string;
   readonly diskServer: boolean;
+  readonly arbiter: string | undefined;
+  readonly key: string | undefined;
+  readonly force: boolean;
   readonly record: string | undefined;
   readonly name: string | undefined;
   readonly detectMs: string;
@@ -74,12 +77,23 @@ const options = (argv: Argv) =>
       default: false,
       describe: 'start a disk server for the drives’ files, which also decides who is live',
     })
+    .option('arbiter', { type: 'string', describe: ARBITER_HELP })
+    .option('key', {
+      type: 'string',
+      describe: 'key file: channel, switch and disk server of the pair use TLS with it',
+    })
+    .option('force', {
+      type: 'boolean',
+      default: false,
+      describe: 'start although the last run of this name did not end in order',
+    })
     .option('record', { type: 'string', describe: 'write the log of the run to this file' })
     .option('name', { type: 'string', describe: 'name of the run, for status, snapshot and stop' })
     .example('$0 pair kv --kill primary@ms:1500', 'kill the primary under load and watch')
     .example('$0 pair kv --kill primary@ms:1000 --kill primary@ms:2000 --replace', 'lose two primaries, go on')
     .example('$0 pair linux --uplink passt:tcp=8080:80 --replace', 'a web server in it is at http://127.0.0.1:8080/')
     .example('$0 pair timer --until 2000000000 --json', 'log bytes per interrupt')
+    .example('$0 pair kv --key pair.key --arbiter etcd:http://127.0.0.1:2379', 'as on hosts of their own')
     .example(
       '$0 pair kv --replication checkpoint',
       'state transfer instead of a log, on the same guest',
@@ -102,7 +116,10 @@ export const pairCommand: CommandModule<object, PairArguments> = {
       stopAsked = true;
     });
     try {
-      const plan = await planMachine(args, runDirectory, null);
+      const key = openKey(args.key);
+      const plan = await planMachine(args, runDirectory, key);
+      const diskServer = args.diskServer || needsDiskServer(args.arbiter, plan.drives);
+      const { arbiter: given, force } = args;
       const typist = openTypist(args, args.serial);
       const typing = typist === null ? null : new PairTyping(typist);
       const result = await runPair({
@@ -113,8 +130,8 @@ export const pairCommand: CommandModule<object, PairArguments> = {
         ...times,
         checkpointMs: checkpointInterval(args),
         logWindowBytes: logWindow(args),
-        arbiter: await pairArbiter(plan.drives, name, runDirectory),
-        diskServer: args.diskServer,
+        arbiter: await pairArbiter({ given, drives: plan.drives, name, folder: runDirectory, key }, diskServer),
+        ...{ diskServer, force, keyFile: args.key },
         record: args.record,
         kills,
         replace: args.replace,

@@ -17,11 +17,17 @@ const STOP_MS = 3000;
 
 /**
  * @param folder where its socket and its epochs are
+ * @param keyFile its clients must have this key; undefined: none
  * @throws ReplicaError when it does not come up
  */
-export function startDiskServer(folder: string, files: readonly string[]): Promise<DiskServerProcess> {
+export function startDiskServer(
+  folder: string,
+  files: readonly string[],
+  keyFile: string | undefined,
+): Promise<DiskServerProcess> {
   const socket = join(folder, 'disk-server.sock');
-  const args = ['--listen', `unix:${socket}`, '--epochs', join(folder, 'epochs')];
+  const key = keyFile === undefined ? [] : ['--key', keyFile];
+  const args = ['--listen', `unix:${socket}`, '--epochs', join(folder, 'epochs'), ...key];
   const exports = files.map((file, i) => `drive${i}=${file}`);
   const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), 'disk-server', ...exports, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -31,7 +37,8 @@ export function startDiskServer(folder: string, files: readonly string[]): Promi
       resolve();
     });
   });
-  const address = (name: string): string => `nbd+unix:///${name}?socket=${encodeURIComponent(socket)}`;
+  const scheme = keyFile === undefined ? 'nbd+unix' : 'nbds+unix';
+  const address = (name: string): string => `${scheme}:///${name}?socket=${encodeURIComponent(socket)}`;
   return new Promise((resolve, reject) => {
     child.once('message', (message) => {
       const ready = message as DiskServerReady;

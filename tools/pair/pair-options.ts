@@ -19,10 +19,14 @@ export interface PairOptions {
   readonly checkpointMs: number | null;
   /** Log and held outputs under way at most; undefined: as much as a backup takes. */
   readonly logWindowBytes?: number;
-  /** --arbiter of the replicas. */
-  readonly arbiter: string;
-  /** Put a disk server between the replicas and the files of their drives; it is the arbiter then. */
+  /** --arbiter of the replicas; null: the disk server that is started. */
+  readonly arbiter: string | null;
+  /** Put a disk server between the replicas and the files of their drives. */
   readonly diskServer: boolean;
+  /** Key file of replicas, switch and disk server; undefined: none. */
+  readonly keyFile?: string | undefined;
+  /** Start although the last run of this name did not end in order. */
+  readonly force?: boolean;
   readonly record: string | undefined;
   readonly kills: readonly Kill[];
   /** Start a new backup after each loss. */

@@ -3,7 +3,7 @@
  * guest has a NIC. This process owns the run directory, the console and the children; they end with it.
  *
  *   parent -+- switch          (unix socket; --uplink, or a host uplink that forwards a UDP port to the guest)
- *           +- disk server     (--disk-server: unix socket; the drives' files, and who is live)
+ *           +- disk server     (--disk-server: unix socket; the drives' files, and who is live unless --arbiter says otherwise)
  *           +- Fleet           primary, backup (joins before the first instruction), with --replace their successors
  *           +- client          in this process, real UDP sockets (--load)
  */
@@ -29,17 +29,17 @@ const GUEST_ADDRESS = '10.86.0.2';
 
 export async function runPair(options: PairOptions): Promise<PairResult> {
   if (!options.diskServer) return runReplicas(options);
-  const { plan, runDirectory } = options;
+  const { keyFile, plan, runDirectory } = options;
   const files = plan.drives.map(({ path }) => path);
   if (files.length === 0) throw new ConfigError('--disk-server', 'on', 'the guest has no drive');
   if (plan.drives.some(({ shared }) => !shared)) {
     throw new ConfigError('--disk-server', 'on', 'a drive with shared=off has no server between');
   }
   if (files.some(isNbdUri)) throw new ConfigError('--disk-server', 'on', 'a drive is on a server already');
-  const server = await startDiskServer(runDirectory, files);
+  const server = await startDiskServer(runDirectory, files, keyFile);
   const drives = plan.drives.map((drive, i) => ({ ...drive, path: server.drives[i]! }));
   try {
-    return await runReplicas({ ...options, plan: { ...plan, drives }, arbiter: server.arbiter });
+    return await runReplicas({ ...options, plan: { ...plan, drives }, arbiter: options.arbiter ?? server.arbiter });
   } finally {
     await server.stop();
   }
@@ -87,7 +87,7 @@ function startNetwork(options: PairOptions): Promise<SwitchProcess> {
   const port = options.load === null ? null : guestPort(options.load);
   const forward = port === null ? '' : `:udp=0:${GUEST_ADDRESS}:${port}`;
   const uplinks = options.uplinks.length > 0 ? options.uplinks : [`host${forward}`];
-  return startSwitch(join(options.runDirectory, 'switch.sock'), uplinks, options.pcap);
+  return startSwitch(join(options.runDirectory, 'switch.sock'), uplinks, options.pcap, options.keyFile);
 }
 
 /** Until the guest has ended by itself, the load is done, or the user has had enough. */

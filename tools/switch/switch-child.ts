@@ -19,16 +19,19 @@ const STOP_MS = 3000;
 /**
  * @param socket path of the UNIX socket for ports
  * @param pcap a capture file, or null
+ * @param keyFile who plugs in must have this key; undefined: none
  * @throws ReplicaError when it does not come up; it has said why
  */
 export function startSwitch(
   socket: string,
   uplinks: readonly string[],
   pcap: string | null = null,
+  keyFile?: string,
 ): Promise<SwitchProcess> {
   const args = [
     ...['switch', '--listen', `unix:${socket}`, ...uplinks.flatMap((uplink) => ['--uplink', uplink])],
     ...(pcap === null ? [] : ['--pcap', pcap]),
+    ...(keyFile === undefined ? [] : ['--key', keyFile]),
   ];
   const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
