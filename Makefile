@@ -13,7 +13,7 @@ run: build ## set everything up and run the main job: a pair, a client, a kill -
 	@./ft86 demo
 
 # Tests with operating systems from Debian's packages, of pairs whose networks and hosts fail, and comparisons with QEMU: minutes each.
-GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|qemu-network|demo-http|host-services|bad-guests|partitions|deploy|spare-pool)|tools/(fidelity|soak/soak))
+GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|tap-curl|qemu-network|demo-http|host-services|bad-guests|partitions|deploy|spare-pool)|tools/(fidelity|soak/soak))
 
 test: build ## set everything up and run the tests (under 10 minutes)
 	@$(MAKE) -s --no-print-directory -C emulator/native check
@@ -57,7 +57,7 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/knip
 
 EXTRAS := qemu-system-x86 seabios ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils libnbd-bin qemu-utils \
-	tcpdump passt nbdkit nbd-server etcd-server iproute2 iputils-ping systemd
+	tcpdump curl passt nbdkit nbd-server etcd-server iproute2 iputils-ping systemd
 
 extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, iPXE, memtest86+, GRUB, NBD clients
 	apt-get update -qq

@@ -3,6 +3,7 @@ import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 
 export interface Run {
   readonly status: number | null;
@@ -66,10 +67,13 @@ export function processesWith(text: string): string[] {
 
 export const images = join(root, 'build/images');
 
-export interface RunningFt86 {
+export interface RunningProgram {
+  readonly pid: number;
+  readonly stdin: Writable;
   /** What it has said so far. */
+  stdout(): string;
   stderr(): string;
-  /** Wait for something it does. */
+  /** Wait for something it does, as long as it lives. */
   until(condition: () => boolean, timeoutMs: number): Promise<void>;
   /** Its end. */
   readonly ended: Promise<Run>;
@@ -77,28 +81,37 @@ export interface RunningFt86 {
   stop(): Promise<Run>;
 }
 
-/** Run `ft86 ARGS` beside the test. */
-export function startFt86(args: readonly string[]): RunningFt86 {
-  const child = spawn(process.execPath, [join(root, 'ft86'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: PLAIN,
-  });
+/** Run `ft86 ARGS` beside the test; `before` is a command that runs another, as `unshare` does. */
+export function startFt86(args: readonly string[], before: readonly string[] = []): RunningProgram {
+  const running = startProgram([...before, process.execPath, join(root, 'ft86'), ...args]);
+  running.stdin.end();
+  return running;
+}
+
+/** Run a program beside the test. */
+export function startProgram(command: readonly string[]): RunningProgram {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: 'pipe', env: PLAIN });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<Run>((resolve) => {
+  const ended = new Promise<Run>((resolve, reject) => {
+    child.on('error', reject);
     child.on('close', (status, signal) => {
       resolve({ status, signal, stdout, stderr });
     });
   });
   return {
     ended,
+    pid: child.pid ?? NaN,
+    stdin: child.stdin,
+    stdout: () => stdout,
     stderr: () => stderr,
     until: async (condition, timeoutMs) => {
       const end = performance.now() + timeoutMs;
       while (!condition()) {
-        if (child.exitCode !== null) throw new Error(`ft86 ${args.join(' ')} ended:\n${stderr}`);
+        if (child.exitCode !== null) throw new Error(`${command.join(' ')} ended:\n${stderr}`);
         if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms; it said:\n${stderr}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
@@ -108,4 +121,16 @@ export function startFt86(args: readonly string[]): RunningFt86 {
       return ended;
     },
   };
+}
+
+/** The process of whichever replica of a pair is live, by what `ft86 pair` has said: the newest that went live. */
+export function livePid(stderr: string): number {
+  const started = /primary is process (\d+), backup is process (\d+)/.exec(stderr)!;
+  const pids = new Map([
+    ['primary', started[1]!],
+    ['backup', started[2]!],
+    ...[...stderr.matchAll(/(backup-\d+)[^\n]*process (\d+)/g)].map((m): [string, string] => [m[1]!, m[2]!]),
+  ]);
+  const live = [...stderr.matchAll(/(backup(?:-\d+)?): LIVE/g)].at(-1)?.[1] ?? 'primary';
+  return Number(pids.get(live));
 }

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { startFt86, withScratch, type RunningFt86 } from './ft86.js';
+import { livePid, startFt86, withScratch, type RunningProgram } from './ft86.js';
 
 const guest = join(import.meta.dirname, '../../build/guests/linux');
 const MINUTES = 60_000;
@@ -60,20 +60,8 @@ function echo(socket: Socket, line: string): Promise<string> {
   });
 }
 
-/** The process of whichever replica is live: the newest that said so. */
-function livePid(stderr: string): number {
-  const started = /primary is process (\d+), backup is process (\d+)/.exec(stderr)!;
-  const pids = new Map([
-    ['primary', started[1]!],
-    ['backup', started[2]!],
-    ...[...stderr.matchAll(/(backup-\d+)[^\n]*process (\d+)/g)].map((m): [string, string] => [m[1]!, m[2]!]),
-  ]);
-  const live = [...stderr.matchAll(/(backup(?:-\d+)?): LIVE/g)].at(-1)?.[1] ?? 'primary';
-  return Number(pids.get(live));
-}
-
 /** Start a download and kill the live replica when a quarter of it is here. */
-async function downloadOverKill(url: string, run: RunningFt86, bytes: number): Promise<Download> {
+async function downloadOverKill(url: string, run: RunningProgram, bytes: number): Promise<Download> {
   let killed = false;
   return download(url, (got) => {
     if (killed || got < bytes / 4) return;
