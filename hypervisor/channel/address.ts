@@ -46,6 +46,13 @@ export function isLocal(address: Address): boolean {
   return /^(?:0{0,4}:){1,7}0{0,3}1$/.test(address.host);
 }
 
+/** Refuse an address that means every address of this host: whoever is told it elsewhere finds nobody. @throws ConfigError naming `option` */
+export function requireOneHost(option: string, text: string): void {
+  const address = parseAddress(option, text);
+  if (address.kind === 'unix' || !/^(?:0x)?[0:.]+$|^[0:]+:ffff:[0:.]+$/i.test(address.host)) return;
+  throw new ConfigError(option, text, 'with --pool it must be an address at which spare hosts reach this one');
+}
+
 /** @throws ConfigError when there is no key and other machines could reach the address */
 export function requireLocalWithoutKey(option: string, text: string, address: Address, key: Uint8Array | null): void {
   if (key !== null || isLocal(address)) return;

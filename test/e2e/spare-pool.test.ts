@@ -171,7 +171,17 @@ test.each([
   [['--listen', 'tcp://127.0.0.1:0'], /--channel/],
   [['--pool', 'etcd:http://127.0.0.1:1'], /--listen/],
   [['--pool', 'http://127.0.0.1:1', '--listen', 'tcp://127.0.0.1:0'], /etcd:http:\/\/HOST:PORT/],
+  [
+    ['--pool', 'etcd:http://127.0.0.1:1', '--listen', 'tcp://0.0.0.0:0'],
+    /--listen tcp:\/\/0\.0\.0\.0:0: .*spare hosts reach/,
+  ],
 ])('a backup with only %j is a mistake', async (args, message) => {
   const { status, stderr } = await ft86(['backup', '--name', NAME, ...args]);
   expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+});
+
+test('a primary whose spares would be sent to a wildcard address is a mistake', async () => {
+  const pool = ['--pool', 'etcd:http://127.0.0.1:1'];
+  const { status, stderr } = await ft86(['primary', 'timer', '--name', NAME, '--channel', 'tcp://[::]:8600', ...pool]);
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/--channel tcp:\/\/\[::\]:8600: .*spare hosts reach/)]);
 });

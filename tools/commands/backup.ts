@@ -5,7 +5,7 @@ import { COME_MS } from '../../hypervisor/ft/spare-search.js';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
-import { EtcdPool, POOL_HELP } from '../replica/etcd-pool.js';
+import { openPool, POOL_HELP, type EtcdPool } from '../replica/etcd-pool.js';
 import { guestExitStatus, type ReplicaReport } from '../replica/result.js';
 import { waitInPool } from '../replica/spare.js';
 import { makeRunDirectory } from '../replica/run-directory.js';
@@ -163,7 +163,7 @@ function poolOf({ channel, listen, pool, name }: BackupArguments): EtcdPool | nu
   }
   if (listen === undefined)
     throw new ConfigError('--listen', '', 'must be given with --pool: where the next spare joins');
-  return new EtcdPool(pool, name);
+  return openPool(pool, name, '--listen', listen);
 }
 
 /** A share of full speed. @throws ConfigError */

@@ -9,7 +9,7 @@ import {
   type MachineArguments,
 } from '../replica/machine-options.js';
 import { ParentLink, underParent } from '../replica/parent-link.js';
-import { EtcdPool, POOL_HELP } from '../replica/etcd-pool.js';
+import { openPool, POOL_HELP } from '../replica/etcd-pool.js';
 import { guestExitStatus } from '../replica/result.js';
 import { ephemeralName, makeRunDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
@@ -109,7 +109,7 @@ export const primaryCommand: CommandModule<object, PrimaryArguments> = {
           arbiter: await openArbiter(args.arbiter, name, plan.drives, key),
           waitBackup: args.waitBackup,
           force: args.force,
-          pool: args.pool === undefined ? null : new EtcdPool(args.pool, name),
+          pool: args.pool === undefined ? null : openPool(args.pool, name, '--channel', args.channel),
         },
         onEvent: (event) => {
           if (parent !== null) parent.send({ type: 'event', event: { ...event } });

@@ -9,6 +9,7 @@
  * Source: etcd v3 API: LeaseGrant, LeaseKeepAlive, LeaseRevoke; Compare of MOD revisions.
  */
 import { ConfigError } from '../../emulator/errors.js';
+import { requireOneHost } from '../../hypervisor/channel/address.js';
 import { base64, EtcdGateway, field, type KeyValue } from '../../hypervisor/ft/etcd-gateway.js';
 import type { Spare } from '../../hypervisor/ft/spare-search.js';
 import { PAIR_PATTERN } from '../../hypervisor/pair-names.js';
@@ -17,6 +18,12 @@ export const POOL_HELP = 'etcd:http://HOST:PORT, where spare hosts of this pair 
 
 const LEASE_S = 3;
 const SPARES_MAX = '1000';
+
+/** The pool whose spares find this replica at `address`. @throws ConfigError */
+export function openPool(text: string, pair: string, option: string, address: string): EtcdPool {
+  requireOneHost(option, address);
+  return new EtcdPool(text, pair);
+}
 
 export class EtcdPool {
   readonly #etcd: EtcdGateway;

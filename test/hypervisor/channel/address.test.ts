@@ -4,7 +4,13 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { ConfigError } from '../../../emulator/errors.js';
-import { formatAddress, isLocal, parseAddress, requireLocalWithoutKey } from '../../../hypervisor/channel/address.js';
+import {
+  formatAddress,
+  isLocal,
+  parseAddress,
+  requireLocalWithoutKey,
+  requireOneHost,
+} from '../../../hypervisor/channel/address.js';
 
 const parse = (text: string): ReturnType<typeof parseAddress> => parseAddress('--channel', text);
 
@@ -29,6 +35,22 @@ describe('addresses', () => {
   test('a UNIX path longer than the host takes is refused', () => {
     expect(() => parse(`unix:/${'x'.repeat(107)}`)).toThrow(ConfigError);
   });
+
+  test.each(['tcp://0.0.0.0:1', 'tcp://0:1', 'tcp://[::]:1', 'tcp://[0:0::0]:1', 'tcp://[::ffff:0.0.0.0]:1'])(
+    '%s means every host',
+    (text) => {
+      expect(() => {
+        requireOneHost('--listen', text);
+      }).toThrow(`--listen ${text}: with --pool`);
+    },
+  );
+
+  test.each(['tcp://127.0.0.1:0', 'tcp://[::1]:1', 'tcp://[2001:db8::]:1', 'tcp://one:1', 'tcp://00f:1', 'unix:/0'])(
+    '%s does not',
+    (text) => {
+      requireOneHost('--listen', text);
+    },
+  );
 
   test('formatting is the inverse of parsing', () => {
     for (const text of ['tcp://10.0.0.1:1', 'tcp://[::1]:2', 'unix:/tmp/s'])
