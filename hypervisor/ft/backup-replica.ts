@@ -37,7 +37,7 @@ export interface BackupOptions {
   readonly disks?: BackupDisksOptions | undefined;
   /** Called for each frame received (accounting). */
   readonly onFrame?: (frame: DecodedFrame) => void;
-  /** Called at a control entry of op snapshot. */
+  /** Called at a control entry of op checkpoint. */
   readonly onSnapshot?: (name: string) => void;
 }
 
@@ -206,7 +206,7 @@ export class BackupReplica {
           this.disks.ended();
         }
         if (entry.control.op === 'configure') this.settings.set(entry.control);
-        if (entry.control.op === 'snapshot') this.#options.onSnapshot?.(entry.control.name);
+        if (entry.control.op === 'checkpoint') this.#options.onSnapshot?.(entry.control.name);
         return;
       case 'mark':
         return;

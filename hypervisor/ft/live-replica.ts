@@ -47,7 +47,7 @@ export interface LiveOptions {
   readonly breakAt?: { readonly icount: number; readonly reached: () => void };
   /** Called once, between two instructions, before the entries that end the run are written. */
   readonly beforeEnd?: () => void;
-  /** Called when a control entry of op snapshot is reached. */
+  /** Called when a control entry of op checkpoint is reached. */
   readonly onSnapshot: (name: string) => void;
   /** Position of the next console byte in the guest's console stream. */
   readonly consoleOffset: number;
@@ -203,7 +203,7 @@ export class LiveReplica {
       return;
     }
     this.recorder.append({ kind: 'control', at: this.machine.icount, control });
-    if (control.op === 'snapshot') this.#options.onSnapshot(control.name);
+    if (control.op === 'checkpoint') this.#options.onSnapshot(control.name);
     if (control.op === 'configure') this.#configure(control);
   }
 

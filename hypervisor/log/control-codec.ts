@@ -3,11 +3,10 @@
  *
  *   op  name        fields
  *   0   stop        u8 reason (index in STOP_REASONS), varint exit code
- *   1   snapshot    string name
- *   2   checkpoint  -
- *   3   flush-tlb   -
+ *   1   checkpoint  string name
  *   4   configure   string setting, string value
  *
+ * 2 and 3 are not used again: version 1 of the log had room for them, and nothing wrote them.
  * Strings have at most 4,096 bytes of UTF-8. Numbers are only ever added at the end of these lists.
  */
 import { assert } from '../../emulator/errors.js';
@@ -18,9 +17,7 @@ export const CONTROL_STRING_BYTES_MAX = 4096;
 const EXIT_CODE_MAX = 0xffffffff;
 
 const OP_STOP = 0;
-const OP_SNAPSHOT = 1;
-const OP_CHECKPOINT = 2;
-const OP_FLUSH_TLB = 3;
+const OP_CHECKPOINT = 1;
 const OP_CONFIGURE = 4;
 
 const STOP_REASONS = [
@@ -44,15 +41,9 @@ export function encodeControl(writer: ByteWriter, control: Control): void {
       writer.varint(control.exitCode);
       break;
     }
-    case 'snapshot':
-      writer.u8(OP_SNAPSHOT);
-      encodeString(writer, control.name);
-      break;
     case 'checkpoint':
       writer.u8(OP_CHECKPOINT);
-      break;
-    case 'flush-tlb':
-      writer.u8(OP_FLUSH_TLB);
+      encodeString(writer, control.name);
       break;
     case 'configure':
       writer.u8(OP_CONFIGURE);
@@ -75,12 +66,8 @@ export function decodeControl(reader: ByteReader): Control {
       const reason = STOP_REASONS[reader.u8()] ?? reader.fail('bad-entry', 'the reason of a stop is unknown');
       return { op: 'stop', reason, exitCode: reader.limited(EXIT_CODE_MAX, 'an exit code') };
     }
-    case OP_SNAPSHOT:
-      return { op: 'snapshot', name: reader.string(CONTROL_STRING_BYTES_MAX, 'a snapshot name') };
     case OP_CHECKPOINT:
-      return { op: 'checkpoint' };
-    case OP_FLUSH_TLB:
-      return { op: 'flush-tlb' };
+      return { op: 'checkpoint', name: reader.string(CONTROL_STRING_BYTES_MAX, 'the name of a checkpoint') };
     case OP_CONFIGURE:
       return {
         op: 'configure',

@@ -52,9 +52,8 @@ export type OutputChannel = 'console' | 'packet' | 'disk';
 
 export type Control =
   | { readonly op: 'stop'; readonly reason: StopReason; readonly exitCode: number }
-  | { readonly op: 'snapshot'; readonly name: string }
-  | { readonly op: 'checkpoint' }
-  | { readonly op: 'flush-tlb' }
+  /** Whoever was asked for a snapshot called `name` takes it here. */
+  | { readonly op: 'checkpoint'; readonly name: string }
   | { readonly op: 'configure'; readonly setting: string; readonly value: string };
 
 /** Why a run ended, as the `stop` field of the JSON results. */

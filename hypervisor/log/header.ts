@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { ConfigError, DecodeError, assert } from '../../emulator/errors.js';
 import { ByteReader } from './bytes.js';
 
-const LOG_VERSION = 1;
+const LOG_VERSION = 2;
 /** Bytes before the JSON. */
 export const HEADER_PREFIX_BYTES = 20;
 export const HEADER_JSON_BYTES_MAX = 64 << 10;

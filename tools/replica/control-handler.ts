@@ -73,7 +73,7 @@ async function snapshot(
   if (path === undefined) throw new ReplicaError('a snapshot needs a path');
   if (parts.live !== null) {
     const { name, done } = snapshots.add(path);
-    parts.live.input({ kind: 'control', control: { op: 'snapshot', name } });
+    parts.live.input({ kind: 'control', control: { op: 'checkpoint', name } });
     await done;
     return { path };
   }

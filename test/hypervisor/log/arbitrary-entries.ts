@@ -16,9 +16,7 @@ const control: fc.Arbitrary<Control> = fc.oneof(
     reason: fc.constantFrom('halted', 'debug-exit', 'until', 'shutdown', 'reset', 'triple-fault', 'stopped'),
     exitCode: fc.nat({ max: 0xffffffff }),
   }),
-  fc.record({ op: fc.constant('snapshot' as const), name: text }),
-  fc.constant({ op: 'checkpoint' } as const),
-  fc.constant({ op: 'flush-tlb' } as const),
+  fc.record({ op: fc.constant('checkpoint' as const), name: text }),
   fc.record({ op: fc.constant('configure' as const), setting: text, value: text }),
 );
 
@@ -105,8 +103,6 @@ export const SAMPLE_ENTRIES: readonly Entry[] = [
   { kind: 'output', at: 1_700_070, channel: 'disk', bytes: 4096, crc: 0 },
   { kind: 'mark', at: 2_000_000 },
   { kind: 'digest', at: 2_000_000, digest: '00112233445566778899aabbccddeeff' },
-  { kind: 'control', at: 2_000_000, control: { op: 'snapshot', name: 'before-ä' } },
-  { kind: 'control', at: 2_000_000, control: { op: 'checkpoint' } },
-  { kind: 'control', at: 2_000_000, control: { op: 'flush-tlb' } },
+  { kind: 'control', at: 2_000_000, control: { op: 'checkpoint', name: 'before-ä' } },
   { kind: 'control', at: 2_000_001, control: { op: 'stop', reason: 'debug-exit', exitCode: 33 } },
 ];

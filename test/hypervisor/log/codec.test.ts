@@ -163,7 +163,7 @@ describe('strictness', () => {
       { kind: 'packet', at: 0, nic: 255, data: new Uint8Array(PACKET_BYTES_MAX) },
       { kind: 'serial', at: 0, data: new Uint8Array(SERIAL_BYTES_MAX) },
       { kind: 'disk', at: 0, drive: 255, tag: 2 ** 53 - 1, status: 'ok', data: new Uint8Array(DISK_DATA_BYTES_MAX) },
-      { kind: 'control', at: 0, control: { op: 'snapshot', name: 'x'.repeat(4096) } },
+      { kind: 'control', at: 0, control: { op: 'checkpoint', name: 'x'.repeat(4096) } },
     ];
     expect(Buffer.compare(encode(decode(encode(entries).bytes, 4)).bytes, encode(entries).bytes)).toBe(0);
   });
@@ -176,7 +176,7 @@ describe('strictness', () => {
     ['a digest that is not 16 bytes', { kind: 'digest', at: 0, digest: '00' }],
     ['a skip backwards', { kind: 'clock', at: 0, skipNs: -1, rate: null }],
     ['a failed request with data', { kind: 'disk', at: 0, drive: 0, tag: 0, status: 'error', data: new Uint8Array(1) }],
-    ['a long name', { kind: 'control', at: 0, control: { op: 'snapshot', name: 'ä'.repeat(2049) } }],
+    ['a long name', { kind: 'control', at: 0, control: { op: 'checkpoint', name: 'ä'.repeat(2049) } }],
     ['a negative exit code', { kind: 'control', at: 0, control: { op: 'stop', reason: 'halted', exitCode: -1 } }],
   ];
   test.each(wrong)('refuses to write %s', (_what, entry) => {

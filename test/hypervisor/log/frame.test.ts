@@ -31,6 +31,12 @@ function sealed(payload: number[]): Uint8Array {
 
 /** The sample entries from seq 300; changes only with the format's version. */
 const GOLDEN =
+  '8d0000003247169cac02001700000b0405636c6f636b04686f737452e803ba60801061389d0703207120a107240703010203' +
+  '140200235d2b33647158a00765a0860100030503ac0275a08601000404090807062601036c730d27312878563412280a3cff' +
+  'ffffff290a802000000000609a93040a00112233445566778899aabbccddeeff0b01096265666f72652dc3a42b01000121';
+
+/** The same of version 1, with the two operations that nothing wrote. */
+const GOLDEN_1 =
   '9100000040156de2ac02001900000b0405636c6f636b04686f737452e803ba60801061389d0703207120a107240703010203' +
   '140200235d2b33647158a00765a0860100030503ac0275a08601000404090807062601036c730d27312878563412280a3cff' +
   'ffffff290a802000000000609a93040a00112233445566778899aabbccddeeff0b01096265666f72652dc3a40b020b032b01' +
@@ -46,6 +52,11 @@ describe('golden bytes', () => {
     expect(frame.entries).toEqual(SAMPLE_ENTRIES);
     expect(frame.firstSeq).toBe(300);
     expect(frame.wireBytes).toBe(GOLDEN.length / 2);
+  });
+
+  test('a frame of version 1 with an operation that is gone is refused by name', () => {
+    const frame = Buffer.from(GOLDEN_1, 'hex');
+    expect(() => decodeFrame(frame, { seq: 300, at: 0 })).toThrow('control operation 2 is unknown');
   });
 });
 

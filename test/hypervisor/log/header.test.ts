@@ -25,11 +25,11 @@ const SAMPLE_HEADER: LogHeader = {
   firstIcount: 0,
 };
 
-/** Magic, version 1, correct length and CRC around any JSON text. */
+/** Magic, version 2, correct length and CRC around any JSON text. */
 function sealed(json: string | Uint8Array): Uint8Array {
   const text = Buffer.from(json as string);
   const bytes = Buffer.concat([Buffer.from('FT86LOG\0'), Buffer.alloc(12), text]);
-  bytes.writeUInt32LE(1, 8);
+  bytes.writeUInt32LE(2, 8);
   bytes.writeUInt32LE(text.length, 12);
   bytes.writeUInt32LE(crc32(text, crc32(bytes.subarray(0, 16))), 16);
   return new Uint8Array(bytes);
@@ -44,7 +44,7 @@ describe('format', () => {
 
   test('starts with the magic, the version and the length as ever', () => {
     const bytes = encodeHeader(SAMPLE_HEADER);
-    expect(Buffer.from(bytes.subarray(0, 12)).toString('latin1')).toBe('FT86LOG\0\x01\0\0\0');
+    expect(Buffer.from(bytes.subarray(0, 12)).toString('latin1')).toBe('FT86LOG\0\x02\0\0\0');
     expect(bytes).toEqual(sealed(JSON.stringify(SAMPLE_HEADER)));
   });
 
@@ -63,8 +63,10 @@ describe('format', () => {
 
   test('another version is refused by number', () => {
     const bytes = encodeHeader(SAMPLE_HEADER);
-    bytes[8] = 7;
-    expect(() => decodeHeader(bytes)).toThrow('log format version 7; this ft86 reads version 1');
+    for (const version of [1, 7]) {
+      bytes[8] = version;
+      expect(() => decodeHeader(bytes)).toThrow(`log format version ${version}; this ft86 reads version 2`);
+    }
   });
 
   test.each([

@@ -97,7 +97,7 @@ test('a snapshot is taken by both at the same instruction', async () => {
     onSnapshot: (name) => taken.push(['backup', name, backup.session.machine?.icount ?? 0]),
   });
   await until(() => live.console.released > 20, 'the guest runs');
-  live.session.input({ kind: 'control', control: { op: 'snapshot', name: 'one' } });
+  live.session.input({ kind: 'control', control: { op: 'checkpoint', name: 'one' } });
   await until(() => taken.length === 2, 'both took it');
   const at = taken[0]?.[2];
   expect(taken).toEqual([
