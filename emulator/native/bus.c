@@ -8,6 +8,9 @@
  *   IN -> callback -> boundary needed? no  -> go on
  *                                     yes -> give back the block's rest, block of one, IN from the log */
 #include "core_internal.h"
+#include "interpose.h"
+
+#define REGISTER_EDX 2
 
 static __attribute__((noreturn)) void start_instruction_again(core *c)
 {
@@ -72,12 +75,25 @@ static void check_port_privilege(core *c, uint32_t port, int size)
     if ((env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK) <= (flags >> EFLAGS_IOPL_SHIFT & 3) && !(flags & EFLAGS_VM))
         return;
     if (size == 1)
-        helper_check_iob_x86_64(c->env, port);
+        __real_helper_check_iob_x86_64(c->env, port);
     else if (size == 2)
-        helper_check_iow_x86_64(c->env, port);
+        __real_helper_check_iow_x86_64(c->env, port);
     else
-        helper_check_iol_x86_64(c->env, port);
+        __real_helper_check_iol_x86_64(c->env, port);
 }
+
+/* What translate.c has INS and OUTS ask before they access memory; the port is in DX. */
+#define STRING_PORT(name)                                                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, uint32_t unused);                                   \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, uint32_t unused)                                    \
+    {                                                                                                        \
+        (void)unused;                                                                                        \
+        cpu_restore_state_x86_64(core_current->cpu, (uintptr_t)__builtin_return_address(0), false);          \
+        __real_helper_##name##_x86_64(env, FIELD(env, ENV_OFF_REGS + 8 * REGISTER_EDX, uint16_t));           \
+    }
+STRING_PORT(check_iob)
+STRING_PORT(check_iow)
+STRING_PORT(check_iol)
 
 static uint32_t on_port_in(uc_engine *uc, uint32_t port, int size, void *opaque)
 {

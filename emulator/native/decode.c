@@ -182,6 +182,16 @@ bool decoded_is_half(const struct decoded *d)
     }
 }
 
+bool decoded_is_whole_load(const struct decoded *d)
+{
+    switch (d->opcode) {
+    case 0x110: return d->column <= COLUMN_66 && !decoded_is_register(d);
+    case 0x16f: return d->column == COLUMN_F3 && !decoded_is_register(d);
+    case 0x1f0: return d->column == COLUMN_F2;
+    default: return false;
+    }
+}
+
 bool decoded_ignores_data_prefix(const struct decoded *d)
 {
     unsigned opcode = d->opcode & 0xff;

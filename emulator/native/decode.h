@@ -40,6 +40,9 @@ bool decoded_is_aligned(const struct decoded *d);
 /* Whether its memory operand has 8 bytes, of which the engine reads 16. */
 bool decoded_is_half(const struct decoded *d);
 
+/* Whether it loads 16 bytes from anywhere into an XMM register. */
+bool decoded_is_whole_load(const struct decoded *d);
+
 /* Whether 66 would change its meaning, but does not count because F3 or F2 is there, too. */
 bool decoded_ignores_data_prefix(const struct decoded *d);
 

@@ -176,6 +176,8 @@ static bool on_invalid_instruction(uc_engine *uc, void *opaque)
     core *c = opaque;
     FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = VECTOR_INVALID_OPCODE;
     FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
+    if (env_u32(c, ENV_OFF_EXCEPTION_IS_INT))    /* as the engine does before it asks about any other INT n */
+        FIELD(c->env, ENV_OFF_EIP, uint64_t) = FIELD(c->env, ENV_OFF_EXCEPTION_NEXT_EIP, uint64_t);
     on_exception(uc, VECTOR_INVALID_OPCODE, opaque);
     FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = -1;
     return true;

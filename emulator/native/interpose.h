@@ -24,6 +24,9 @@ void __real_qemu_system_reset_request(uc_engine *uc);
 void __real_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value);
 void __real_helper_rdmsr_x86_64(CPUX86State *env);
 void __real_helper_wrmsr_x86_64(CPUX86State *env);
+void __real_helper_check_iob_x86_64(CPUX86State *env, uint32_t port);
+void __real_helper_check_iow_x86_64(CPUX86State *env, uint32_t port);
+void __real_helper_check_iol_x86_64(CPUX86State *env, uint32_t port);
 
 /* How layout_probe.c observes block prologues before any core exists. */
 #define PROBE_PROLOGUES 64

@@ -34,6 +34,8 @@ enum {
     /* CPUClass */
     CLASS_OFF_UNALIGNED = 24,      /* void (*)(CPUState*, u64 va, int access, int mmu_idx, host pc); none for x86 */
     CLASS_OFF_TLB_FILL = 72,       /* used only by the probe */
+    /* TCGContext */
+    TCG_OFF_ENV = 904,             /* the value that stands for env in arguments of helpers */
     /* DisasContextBase */
     DISAS_OFF_PC_NEXT = 16,        /* u64 */
     /* TranslatorOps: pointers before and after that of the function for one instruction */
@@ -147,6 +149,7 @@ TranslationBlock *tcg_tb_lookup_x86_64(TCGContext *tcg, uintptr_t host_pc);
 void helper_check_iob_x86_64(CPUX86State *env, uint32_t port);
 void helper_check_iow_x86_64(CPUX86State *env, uint32_t port);
 void helper_check_iol_x86_64(CPUX86State *env, uint32_t port);
+uint64_t helper_inb_x86_64(CPUX86State *env, uint32_t port);
 void helper_set_dr_x86_64(CPUX86State *env, int reg, uint64_t value);
 void raise_exception_ra_x86_64(CPUX86State *env, int vector, uintptr_t host_pc) __attribute__((noreturn));
 void raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int error_code, uintptr_t host_pc)

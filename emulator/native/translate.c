@@ -7,6 +7,8 @@
  *   66 with F3 or F2               the engine is shown no 66, which it lets win
  *   16-byte operand                its first access asks for alignment, which the engine's slow path finds out about
  *   8-byte operand read as 16      the second half is read from where the first is
+ *   MOVUPS, MOVUPD, MOVDQU         both halves are read before the first is written
+ *   INS, OUTS                      the port is asked for before the memory is (bus.c)
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all
  *   PUSHF                          what is stored has VM and RF clear
@@ -14,14 +16,16 @@
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
- * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, ENTER, CVTPI2PS, CVTPI2PD, UD2; 2.1.1; 2.4: exception classes);
- * volume 1, 9.5 and 9.6.1. */
+ * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, ENTER, CVTPI2PS, CVTPI2PD, INS, OUTS, UD2; 2.1.1; 2.4: exception classes);
+ * volume 1, 9.5 and 9.6.1; volume 3, 6.5. */
 #include <string.h>
 #include "core_internal.h"
 #include "decode.h"
 #include "interpose.h"
 
 #define VECTOR_PROTECTION 13
+#define OPCODE_INSB 0x6c
+#define OPCODE_OUTSD 0x6f
 #define OPCODE_PUSHF 0x9c
 #define OPCODE_ENTER 0xc8
 #define OPCODE_CVTPI2 0x12a
@@ -32,6 +36,8 @@
 #define MEMORY_SIZE 3u                   /* bits of an access's description: log2 of its bytes, ... */
 #define MEMORY_8_BYTES 3u
 #define MEMORY_ALIGN_16 0x40u            /* ... and log2 of its alignment, from bit 4 on */
+#define HALF_BYTES 8
+#define TEMPORARY_64_BITS 1
 #define NOWHERE UINT64_MAX
 
 typedef void translate_insn(void *block, CPUState *cpu);
@@ -51,6 +57,12 @@ void __real_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintpt
 void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
                                        unsigned first, unsigned bits);
 void helper_enter_mmx_x86_64(CPUX86State *env);
+void *tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
+void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
+uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
+void tcg_gen_addi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t added);
+void __real_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
+void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
 
 /* The translator as it is now; a thread translates one block at a time. */
 static __thread struct {
@@ -63,6 +75,9 @@ static __thread struct {
     bool align;                          /* the next access of 8 bytes is the first half of one of 16 */
     bool half;                           /* the second access reads the operand's 8 bytes again, ... */
     uintptr_t half_at;                   /* ... from here: that of the first; 0: before it */
+    bool whole;                          /* two loads of 8 bytes are one of 16 */
+    void *second;                        /* what the second is to give; NULL: before the first */
+    unsigned port_bytes;                 /* INS and OUTS that must ask for their port; 0: need not, or have asked */
     bool defer_mmx, drop_mmx;            /* what becomes of a call that enters the MMX state */
     void *deferred;                      /* the call to come after the next access */
     void *deferred_argument;
@@ -107,8 +122,23 @@ static void after_access(TCGContext *tcg)
     __real_tcg_gen_callN_x86_64(tcg, function, NULL, 1, &now.deferred_argument);
 }
 
+/* An argument of a helper, and a value the translator computes with: pointer and distance. */
+static uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
+
+static void ask_for_port(TCGContext *tcg)
+{
+    static void *const helpers[] = { NULL, helper_check_iob_x86_64, helper_check_iow_x86_64, NULL, helper_check_iol_x86_64 };
+    if (!now.port_bytes)
+        return;
+    void *port = (char *)tcg + tcg_const_i32_x86_64(tcg, 0), *arguments[] = { (char *)tcg + TCG_OFF_ENV, port };
+    __real_tcg_gen_callN_x86_64(tcg, helpers[now.port_bytes], NULL, 2, arguments);
+    tcg_temp_free_internal_x86_64(tcg, port);
+    now.port_bytes = 0;
+}
+
 static void before_store(TCGContext *tcg, uintptr_t value)
 {
+    ask_for_port(tcg);
     if (now.pushes_flags)
         tcg_gen_andi_i64_x86_64(tcg, value, value, PUSHED_FLAGS);
     if (now.frame_bits && !now.frame_register)
@@ -126,8 +156,42 @@ static void before_store(TCGContext *tcg, uintptr_t value)
     }
 ACCESS(tcg_gen_qemu_ld_i32, )
 ACCESS(tcg_gen_qemu_st_i32, )
-ACCESS(tcg_gen_qemu_ld_i64, at = address_of(at))
 ACCESS(tcg_gen_qemu_st_i64, before_store(tcg, v))
+
+static void move(TCGContext *tcg, uintptr_t result, uintptr_t operand)
+{
+    tcg_gen_addi_i64_x86_64(tcg, result, operand, 0);
+}
+
+/* The engine writes the register's first half between the two loads. */
+static void load_whole(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory)
+{
+    if (now.second) {
+        move(tcg, v, value_of(tcg, now.second));
+        tcg_temp_free_internal_x86_64(tcg, now.second);
+        now.whole = false;
+        return;
+    }
+    void *first = tcg_temp_new_internal_x86_64(tcg, TEMPORARY_64_BITS, false);
+    now.second = tcg_temp_new_internal_x86_64(tcg, TEMPORARY_64_BITS, false);
+    uintptr_t second = value_of(tcg, now.second);
+    __real_tcg_gen_qemu_ld_i64_x86_64(tcg, value_of(tcg, first), at, mmu, memory);
+    tcg_gen_addi_i64_x86_64(tcg, second, at, HALF_BYTES);
+    __real_tcg_gen_qemu_ld_i64_x86_64(tcg, second, second, mmu, memory);
+    move(tcg, v, value_of(tcg, first));
+    tcg_temp_free_internal_x86_64(tcg, first);
+}
+
+void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory)
+{
+    if (now.whole) {
+        load_whole(tcg, v, at, mmu, memory);
+        return;
+    }
+    ask_for_port(tcg);
+    __real_tcg_gen_qemu_ld_i64_x86_64(tcg, v, address_of(at), mmu, aligned(memory));
+    after_access(tcg);
+}
 
 /* ENTER's new EBP: all of the frame's address, or its lower half only. */
 void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand)
@@ -149,6 +213,8 @@ void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintpt
 
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments)
 {
+    if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
+        probe_current->translator_differs = true;
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
     } else if (!now.drop_mmx) {
@@ -183,7 +249,19 @@ static bool is_lock_neg(const struct decoded *d)
     return d->lock && (d->opcode == 0xf6 || d->opcode == 0xf7) && decoded_digit(d) == 3;
 }
 
-static void prepare(const struct decoded *d, bool undefined, bool code32)
+/* Which bytes an INS or OUTS is asked about; the code below is translated for this privilege only. */
+static unsigned port_bytes(core *c, const struct decoded *d, bool code32)
+{
+    uint32_t flags = env_u32(c, ENV_OFF_EFLAGS), privilege = env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK;
+    if (d->opcode < OPCODE_INSB || d->opcode > OPCODE_OUTSD || !(env_u32(c, ENV_OFF_CR) & CR0_PE) ||
+        (privilege <= (flags >> EFLAGS_IOPL_SHIFT & 3) && !(flags & EFLAGS_VM)))
+        return 0;
+    if (!(d->opcode & 1))
+        return 1;
+    return code32 != d->data_prefix ? 4 : 2;
+}
+
+static void prepare(core *c, const struct decoded *d, bool undefined, bool code32)
 {
     if (undefined)
         show(d->pc, 2, 0x0f, 0x0b);
@@ -195,6 +273,8 @@ static void prepare(const struct decoded *d, bool undefined, bool code32)
     }
     now.align = decoded_is_aligned(d);
     now.half = decoded_is_half(d);
+    now.whole = decoded_is_whole_load(d);
+    now.port_bytes = port_bytes(c, d, code32);
     now.defer_mmx = decoded_is_mmx_memory(d);
     now.drop_mmx = d->opcode == OPCODE_CVTPI2;
     now.pushes_flags = d->opcode == OPCODE_PUSHF;
@@ -218,7 +298,7 @@ static void translate_one(void *block, CPUState *cpu)
         return;
     }
     bool undefined = decoded_is_undefined(&d, &c->features);
-    prepare(&d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
+    prepare(c, &d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
     now.engine(block, cpu);
     if (undefined)
         *pc = start + d.length;

@@ -221,13 +221,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     matches: (d) => /^d[89a-f] /.test(template(d)) && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x8080)),
   },
   {
-    id: 'ins-order',
-    wrong: 'ft86',
-    what: 'INS from a port that is not allowed to memory that is not there: #PF instead of #GP',
-    source: 'Intel SDM volume 2, INS; the engine tries the store first',
-    matches: (d) => /^(6[cd] \/r|6c 6d)/.test(template(d)) && vector(d) === PAGE_FAULT,
-  },
-  {
     id: 'x87-precision',
     wrong: 'either',
     what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',
