@@ -9,12 +9,12 @@
  */
 #include "console.h"
 #include "memory.h"
+#include "network-card.h"
 #include "network.h"
 #include "options.h"
 #include "port.h"
 #include "runtime.h"
 #include "service.h"
-#include "virtio-net.h"
 
 #define COUNTER_PORT 8087
 #define OP_INCREMENT 1
@@ -103,12 +103,12 @@ int guest_main(void)
         if (network_poll(FRAMES_PER_TURN) > 0)
             continue;
         interrupts_disable();
-        if (network_card_has_frame())
+        if (network_card->has_frame())
             interrupts_enable();
         else
             interrupts_wait();
     }
-    network_card_drain();
+    network_card->drain();
     print("counter: ok, %u operations, counter %llu\n", applied, counter);
     return EXIT_OK;
 }

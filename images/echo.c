@@ -8,11 +8,11 @@
  * Source: RFC 862 (echo protocol).
  */
 #include "console.h"
+#include "network-card.h"
 #include "network.h"
 #include "options.h"
 #include "port.h"
 #include "runtime.h"
-#include "virtio-net.h"
 
 #define ECHO_PORT 7
 #define REPORT_EVERY 1000
@@ -40,12 +40,12 @@ int guest_main(void)
         if (network_poll(FRAMES_PER_TURN) > 0)
             continue;
         interrupts_disable();
-        if (network_card_has_frame())
+        if (network_card->has_frame())
             interrupts_enable();
         else
             interrupts_wait();
     }
-    network_card_drain();
+    network_card->drain();
     print("echo: ok, %u datagrams, %u bytes\n", datagrams, bytes_echoed);
     return EXIT_OK;
 }

@@ -13,13 +13,13 @@
 #include "console.h"
 #include "kv-journal.h"
 #include "kv-store.h"
+#include "network-card.h"
 #include "network.h"
 #include "options.h"
 #include "port.h"
 #include "runtime.h"
 #include "service.h"
 #include "virtio-blk.h"
-#include "virtio-net.h"
 
 #define KV_PORT 8086
 #define HELD_MAX 256u /* a power of two: replies that wait for the disk */
@@ -105,12 +105,12 @@ int guest_main(void)
         if (moved)
             continue;
         interrupts_disable();
-        if (network_card_has_frame() || disk_has_finished())
+        if (network_card->has_frame() || disk_has_finished())
             interrupts_enable();
         else
             interrupts_wait();
     }
-    network_card_drain();
+    network_card->drain();
     print("kv: ok, %u operations, %u keys, %u clients\n", answered, kv_store.key_count, kv_store.client_count);
     return EXIT_OK;
 }

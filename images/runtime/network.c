@@ -6,9 +6,9 @@
 #include "network.h"
 #include "console.h"
 #include "memory.h"
+#include "network-card.h"
 #include "options.h"
 #include "runtime.h"
-#include "virtio-net.h"
 
 #define ETHERNET_BYTES 14
 #define ETHERTYPE_ARP 0x0806
@@ -36,6 +36,7 @@ static uint8_t frame_out[FRAME_BYTES_MAX] __attribute__((aligned(4)));
 static uint32_t own_address;
 static uint16_t own_port;
 static udp_receiver receive_datagram;
+const struct network_card *network_card;
 
 /* The one's complement sum of RFC 1071, continued from `sum`; an odd last byte counts as the high one. */
 static uint32_t add_checksum(uint32_t sum, const uint8_t *bytes, uint32_t count)
@@ -64,13 +65,13 @@ static void send_frame(const uint8_t *destination, uint16_t type, uint32_t paylo
 {
     uint32_t bytes = ETHERNET_BYTES + payload_bytes;
     memcpy(frame_out, destination, MAC_BYTES);
-    memcpy(frame_out + MAC_BYTES, network_card_mac(), MAC_BYTES);
+    memcpy(frame_out + MAC_BYTES, network_card->mac(), MAC_BYTES);
     store_be16(frame_out + 2 * MAC_BYTES, type);
     if (bytes < FRAME_BYTES_LEAST) {
         memset(frame_out + bytes, 0, FRAME_BYTES_LEAST - bytes);
         bytes = FRAME_BYTES_LEAST;
     }
-    network_card_send(frame_out, bytes);
+    network_card->send(frame_out, bytes);
 }
 
 static void send_arp(uint16_t operation, const uint8_t *to, const uint8_t *target_mac, uint32_t target)
@@ -79,7 +80,7 @@ static void send_arp(uint16_t operation, const uint8_t *to, const uint8_t *targe
     store_be32(arp, ARP_ETHERNET_IPV4);
     store_be16(arp + 4, ARP_LENGTHS);
     store_be16(arp + 6, operation);
-    memcpy(arp + 8, network_card_mac(), MAC_BYTES);
+    memcpy(arp + 8, network_card->mac(), MAC_BYTES);
     store_be32(arp + 14, own_address);
     memcpy(arp + 18, target_mac, MAC_BYTES);
     store_be32(arp + 24, target);
@@ -160,8 +161,12 @@ void network_start(uint16_t port, udp_receiver receiver)
     own_port = port;
     receive_datagram = receiver;
     own_address = option_address("ip", NETWORK_ADDRESS_DEFAULT);
-    if (!network_card_open())
-        fail(EXIT_NEEDS, "this machine has no virtio network card");
+    const struct network_card *const cards[] = { &virtio_net_card, &ne2k_card };
+    for (uint32_t i = 0; i < sizeof cards / sizeof cards[0] && network_card == 0; i++)
+        if (cards[i]->open())
+            network_card = cards[i];
+    if (network_card == 0)
+        fail(EXIT_NEEDS, "this machine has no network card (virtio, or NE2000 on PCI)");
     static const uint8_t unknown[MAC_BYTES];
     send_arp(ARP_REQUEST, broadcast, unknown, own_address);
 }
@@ -170,7 +175,7 @@ uint32_t network_poll(uint32_t frames_max)
 {
     uint32_t bytes, count = 0;
     for (; count < frames_max; count++) {
-        const uint8_t *frame = network_card_receive(&bytes);
+        const uint8_t *frame = network_card->receive(&bytes);
         if (frame == 0)
             break;
         if (bytes >= ETHERNET_BYTES && bytes <= FRAME_BYTES_MAX) {
@@ -180,10 +185,10 @@ uint32_t network_poll(uint32_t frames_max)
             else if (type == ETHERTYPE_IPV4)
                 receive_ip(frame, bytes - ETHERNET_BYTES);
         }
-        network_card_release();
+        network_card->release();
     }
     if (count > 0)
-        network_card_refill();
+        network_card->refill();
     return count;
 }
 

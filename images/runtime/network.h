@@ -21,6 +21,9 @@ struct network_peer {
     uint32_t address;
 };
 
+/* The card that network_start found. */
+extern const struct network_card *network_card;
+
 typedef void (*udp_receiver)(const struct network_peer *from, const uint8_t *payload, uint32_t bytes);
 
 /* Open the card (the guest stops when there is none), take the address from option ip=, announce it by a

@@ -5,10 +5,11 @@
  *
  * Source: OASIS VIRTIO 1.1, section 5.1 (network device), legacy header without VIRTIO_NET_F_MRG_RXBUF.
  */
-#include "virtio-net.h"
 #include "memory.h"
+#include "network-card.h"
 #include "port.h"
 #include "runtime.h"
+#include "virtio.h"
 
 #define FEATURE_MAC (1u << 5)
 #define CONFIG_MAC VIRTIO_CONFIG /* u8 mac[6] */
@@ -37,7 +38,7 @@ static bool give(uint32_t slot)
     return virtqueue_add(&receive_queue, chain, 0, 2, slot);
 }
 
-bool network_card_open(void)
+static bool card_open(void)
 {
     if (!virtio_open(&device, VIRTIO_DEVICE_NET, FEATURE_MAC))
         return false;
@@ -57,9 +58,9 @@ bool network_card_open(void)
     return true;
 }
 
-const uint8_t *network_card_mac(void) { return mac; }
+static const uint8_t *card_mac(void) { return mac; }
 
-uint8_t *network_card_receive(uint32_t *bytes)
+static uint8_t *card_receive(uint32_t *bytes)
 {
     uint32_t written;
     if (!virtqueue_take(&receive_queue, &received_slot, &written))
@@ -70,14 +71,14 @@ uint8_t *network_card_receive(uint32_t *bytes)
     return receive_buffers[received_slot].frame;
 }
 
-void network_card_release(void)
+static void card_release(void)
 {
     check(give(received_slot), "no room to give a receive buffer back");
 }
 
-void network_card_refill(void) { virtqueue_kick(&receive_queue); }
+static void card_refill(void) { virtqueue_kick(&receive_queue); }
 
-bool network_card_has_frame(void) { return virtqueue_has_used(&receive_queue); }
+static bool card_has_frame(void) { return virtqueue_has_used(&receive_queue); }
 
 static void reclaim(void)
 {
@@ -86,7 +87,7 @@ static void reclaim(void)
         transmit_free[transmit_free_count++] = slot;
 }
 
-void network_card_send(const void *frame, uint32_t bytes)
+static void card_send(const void *frame, uint32_t bytes)
 {
     reclaim();
     while (transmit_free_count == 0) {
@@ -102,10 +103,14 @@ void network_card_send(const void *frame, uint32_t bytes)
     virtqueue_kick(&transmit_queue);
 }
 
-void network_card_drain(void)
+static void card_drain(void)
 {
     while (transmit_free_count < transmit_count) {
         __asm__ volatile("pause");
         reclaim();
     }
 }
+
+const struct network_card virtio_net_card = {
+    card_open, card_mac, card_receive, card_release, card_refill, card_has_frame, card_send, card_drain,
+};

@@ -12,6 +12,8 @@ import { ft86, images, withScratch } from './ft86.js';
 const guest = join(images, '../guests/linux');
 const built = existsSync(join(guest, 'bzImage'));
 const MINUTES = 60_000;
+/** Feature bits of virtio (1.2, sections 5.1.3 and 6). */
+const [MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1] = [15, 28, 29, 32];
 
 interface Result {
   readonly stop: string;
@@ -102,7 +104,7 @@ if (!built && process.env['CI'] === undefined) {
             [
               'mke2fs -F /dev/vda >/dev/null; mount -t ext4 /dev/vda /mnt; cp /bin/busybox /mnt; sync; umount /mnt',
               'seq 20000 | gzip | gunzip | md5sum',
-              'ping -c 2 10.86.0.1',
+              'ping -c 2 10.86.0.1; cat /sys/class/net/eth0/device/features',
               'mkdir /www; echo hello from httpd >/www/index.html; httpd -h /www; wget -qO- http://10.86.0.2/',
             ],
           );
@@ -110,6 +112,8 @@ if (!built && process.env['CI'] === undefined) {
           expect(result.log!.byKind['digest']!.entries).toBeGreaterThan(10);
           expect(result.log!.byKind['packet']!.entries).toBeGreaterThan(1);
           expect(console).toContain('2 packets transmitted, 2 packets received');
+          const accepted = Array.from(/^[01]{64}$/m.exec(console)![0]).flatMap((bit, i) => (bit === '1' ? [i] : []));
+          expect(accepted).toEqual(expect.arrayContaining([MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1]));
           expect(console).toMatch(/^hello from httpd$/m);
         });
       },

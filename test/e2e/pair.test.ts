@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
-import { ft86, ft86Json, processesWith, withScratch } from './ft86.js';
+import { ft86, ft86Json, processesWith, startFt86, withScratch } from './ft86.js';
 
 interface PairResult {
   readonly stop: string;
@@ -94,6 +94,13 @@ describe('kill -9', () => {
     90_000,
   );
 
+  test('the primary of counter dies with its NE2000: the client notices nothing', async () => {
+    const args = ['pair', 'counter', '--net', 'model=ne2k', '--load', 'counter:ops=1500,clients=4'];
+    const result = await ft86Json<PairResult>([...args, '--kill', 'primary@ms:700']);
+    expect(result.client).toMatchObject({ acked: 1500, lost: 0, duplicated: 0 });
+    expect(result).toMatchObject({ primary: { survived: false }, backup: { survived: true } });
+  }, 90_000);
+
   test('at an exact instruction', async () => {
     const result = await ft86Json<PairResult>([
       'pair',
@@ -131,13 +138,14 @@ describe('the run as a whole', () => {
 
   test('Ctrl-C ends both replicas in order and leaves nothing behind', async () => {
     const name = `ctrl-c-test-${process.pid}`;
-    const run = await ft86(['pair', 'idle', '--json', '--name', name], (pid) => {
-      setTimeout(() => process.kill(pid, 'SIGINT'), 4000);
-    });
+    const pair = startFt86(['pair', 'idle', '--json', '--name', name]);
+    await pair.until(() => pair.stderr().includes('has the whole state'), 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const run = await pair.stop();
     expect(run.status).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ stop: 'stopped', identical: true });
     expect(processesWith(name)).toEqual([]);
-  }, 60_000);
+  }, 90_000);
 
   test('kill -9 of the parent takes the children with it', async () => {
     const name = `orphan-test-${process.pid}`;
