@@ -76,6 +76,11 @@ export class LagGovernor {
     return restMs;
   }
 
+  /** The backup is close to running out of work: a rest that is still under way would make it wait. */
+  get enough(): boolean {
+    return this.#forecastMs < this.#lagMsMax / 4;
+  }
+
   /** The backup is gone. */
   clear(): void {
     this.#sent = [];
@@ -91,10 +96,14 @@ export class LagGovernor {
     return this.#head === this.#sent.length;
   }
 
+  /** The lag that work done now will see. */
+  get #forecastMs(): number {
+    return (this.#workedMs - this.#executedMs) / this.#speed;
+  }
+
   /** Call only while the backup has something to do. */
   #restShare(): number {
-    const forecastMs = (this.#workedMs - this.#executedMs) / this.#speed;
-    const excess = forecastMs / this.#lagMsMax - 0.5;
+    const excess = this.#forecastMs / this.#lagMsMax - 0.5;
     return excess <= 0 ? 0 : Math.min(REST_SHARE_MAX, 8 * excess * excess + 2 * excess);
   }
 

@@ -58,6 +58,8 @@ export class BackupDesk {
   #stoodStill = false;
   #sender: StateSender | null = null;
   #paused = false;
+  /** Host time before which the guest rests, in ms, so that the backup keeps up; 0: it does not rest. */
+  #restUntilMs = 0;
   #link: PrimaryLink | null = null;
   #heartbeat: HeartbeatPeer | null = null;
   #transfer: Transfer | null = null;
@@ -151,6 +153,7 @@ export class BackupDesk {
     this.#heartbeat?.end();
     this.#link?.close(reason);
     this.#link = null;
+    this.#restUntilMs = 0;
     this.#flow.restart(-1);
   }
 
@@ -174,10 +177,12 @@ export class BackupDesk {
     this.#lastCheckpointTaken = true;
   }
 
-  /** The backup has executed the log up to `seq`. Returns true when the guest stood still and may go on. */
+  /** The backup has executed the log up to `seq`. Returns true when the guest stood still or rested and may go on. */
   executed(seq: number): boolean {
     this.#flow.executed(seq);
-    return this.#stoodStill && !this.full;
+    const rested = this.#restUntilMs > 0 && this.#link?.rested === true;
+    if (rested) this.#restUntilMs = 0;
+    return rested || (this.#stoodStill && !this.full);
   }
 
   heartbeat(consoleReleased: number): void {
@@ -186,10 +191,16 @@ export class BackupDesk {
     this.#heartbeat?.beat();
   }
 
-  /** How long the guest rests after `workedMs`, for its backup's sake. */
-  restMs(workedMs: number): number {
-    if (this.#sender !== null) return workedMs * this.#sender.restShare;
-    return this.#link?.restMs(workedMs) ?? 0;
+  /** What is left at `nowMs` of the guest's rest. It is kept, whatever else wakes the guest. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#restUntilMs - nowMs);
+  }
+
+  /** How long the guest rests for its backup's sake after `workedMs` of work that ended at `nowMs`. */
+  rest(workedMs: number, nowMs: number): number {
+    const restMs = this.#sender === null ? (this.#link?.restMs(workedMs) ?? 0) : workedMs * this.#sender.restShare;
+    this.#restUntilMs = restMs === 0 ? 0 : nowMs + restMs;
+    return restMs;
   }
 
   #beginHeartbeats(port: HeartbeatPort | null): Welcome['heartbeat'] {

@@ -189,7 +189,7 @@ export class BackupSession {
       starved: () => {
         if (this.#state === 'draining') this.#drained(replica);
       },
-      readsDone: () => {
+      progressed: () => {
         this.#acknowledge();
       },
       ended: () => {

@@ -9,6 +9,9 @@ import { SliceSize } from '../../hypervisor/ft/slice-size.js';
 import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
 
+/** Execution is reported this often; the log's frames are acknowledged besides, when they arrive. */
+const REPORT_MS = 2;
+
 export interface FollowerOptions {
   /** Share of full speed at which this backup executes (for tests of the lag governor). */
   readonly throttle?: number | undefined;
@@ -19,8 +22,8 @@ export interface FollowerOptions {
 export interface FollowerHooks {
   /** Every entry held is executed. */
   starved(): void;
-  /** Reads of disks were executed that writes of the live replica may wait for. */
-  readsDone(): void;
+  /** What was executed is worth a report: a live replica that rests, and writes after reads of a disk, wait for it. */
+  progressed(): void;
   /** The log's stop entry was reached. */
   ended(): void;
   /** A step threw; the loop has stopped. */
@@ -38,6 +41,7 @@ export class Follower {
   #broken = false;
   /** Host time before which a throttled backup rests. */
   #restUntilMs = 0;
+  #reported = { seq: -1, atMs: 0 };
 
   constructor(replica: BackupReplica, lag: ExecutionLag, options: FollowerOptions, hooks: FollowerHooks) {
     this.replica = replica;
@@ -81,7 +85,7 @@ export class Follower {
     const result = this.replica.step(this.#budget());
     if (result !== 'running') this.#slice.interrupted();
     this.lag.executed(this.replica.executedSeq);
-    if (this.replica.disks.readsDone > readsDone) this.#hooks.readsDone();
+    this.#report(this.replica.disks.readsDone > readsDone);
     this.#checkBreak();
     if (result === 'starved') this.#hooks.starved();
     if (result === 'ended') this.#hooks.ended();
@@ -89,6 +93,14 @@ export class Follower {
     const restMs = workedMs * (1 / (this.#options.throttle ?? 1) - 1);
     this.#restUntilMs = startMs + workedMs + restMs;
     return result === 'running' ? restMs : null;
+  }
+
+  #report(atOnce: boolean): void {
+    const { executedSeq } = this.replica;
+    const now = hostMs();
+    if (!atOnce && (executedSeq === this.#reported.seq || now - this.#reported.atMs < REPORT_MS)) return;
+    this.#reported = { seq: executedSeq, atMs: now };
+    this.#hooks.progressed();
   }
 
   #budget(): number {

@@ -22,7 +22,7 @@ import { FrameWriter } from '../../hypervisor/log/frame.js';
 import { BackupDesk } from './backup-desk.js';
 import { ConsoleTail } from './console-tail.js';
 import type { HeartbeatPort } from './heartbeat-socket.js';
-import { hostMs, hostNs } from './host-time.js';
+import { hostMs, hostNs, workMs } from './host-time.js';
 import { Samples, type Checkpoints, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
@@ -43,8 +43,6 @@ export class LiveSession {
   #epoch: number;
   readonly #desk: BackupDesk;
   readonly #console: ConsoleTail;
-  /** Host time before which the guest rests, so that the backup keeps up. */
-  #restUntilNs = 0;
   #stopped = false;
   #backupEnded = false;
   readonly #loop = new RunLoop(
@@ -179,16 +177,17 @@ export class LiveSession {
     if (this.#desk.paused) return null;
     const start = hostNs();
     if (this.#desk.standStill()) return this.#desk.checkpoint(start / 1e6);
-    // A rest that the lag calls for is kept, whatever woke the loop.
-    if (start < this.#restUntilNs) return (this.#restUntilNs - start) / 1e6;
+    const restLeftMs = this.#desk.restMs(start / 1e6);
+    if (restLeftMs > 0) return restLeftMs;
+    const startWorkMs = workMs();
     const step = this.live.step(start);
     if (step.kind === 'stopped') {
       if (!this.#stopped) this.#guestStopped();
       return null;
     }
     const now = hostNs();
-    const restMs = this.#desk.restMs((now - start) / 1e6);
-    this.#restUntilNs = now + restMs * 1e6;
+    // Not the time that passed: a process that had to wait for a processor has made no work for its backup.
+    const restMs = this.#desk.rest(workMs() - startWorkMs, now / 1e6);
     const checkpointMs = this.#desk.checkpoint(now / 1e6) ?? Infinity;
     if (step.kind === 'running') return restMs;
     const idleMs = step.untilNs === null ? Infinity : Math.max(restMs, (step.untilNs - now) / 1e6);

@@ -91,6 +91,11 @@ export class PrimaryLink {
     return this.#closed ? 0 : this.#governor.restMs(workedMs, hostMs());
   }
 
+  /** A rest that is under way is long enough. */
+  get rested(): boolean {
+    return this.#closed || this.#governor.enough;
+  }
+
   /** The backup has been silent for too long. */
   suspects(): boolean {
     return this.#detector.suspects(hostMs());

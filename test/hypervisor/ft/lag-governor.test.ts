@@ -169,6 +169,18 @@ describe('the rest', () => {
     expect(governor.restMs(130, 0)).toBe(fresh.restMs(130, 0));
   });
 
+  test('is long enough as soon as the backup has little left to do', () => {
+    const governor = behind(150);
+    expect(governor.enough).toBe(false);
+    governor.sent(1, 0);
+    governor.executed(0);
+    expect(governor.enough).toBe(false);
+    governor.executed(1);
+    expect(governor.enough).toBe(true);
+    expect(behind(LAG_MS_MAX / 4 - 1).enough).toBe(true);
+    expect(behind(LAG_MS_MAX / 4).enough).toBe(false);
+  });
+
   test('ends when the backup is gone', () => {
     const governor = behind(500);
     governor.clear();

@@ -1,0 +1,49 @@
+/** Goal: a backup reports what it has executed as it happens: a live replica that rests waits for it.
+ *  Method: a follower of a log written by hand, whose last frame has long arrived when its entries are reached. */
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { BackupReplica } from '../../../hypervisor/ft/backup-replica.js';
+import { LogAccount } from '../../../hypervisor/log/account.js';
+import { FrameWriter } from '../../../hypervisor/log/frame.js';
+import { ExecutionLag } from '../../../tools/replica/execution-lag.js';
+import { Follower } from '../../../tools/replica/follower.js';
+import { Rig, until } from './rig.js';
+
+const ENTRIES = 20;
+/** More than 2 ms of work, on any host. */
+const INSTRUCTIONS_APART = 3_000_000;
+
+let rig: Rig;
+beforeEach(() => {
+  rig = new Rig();
+});
+afterEach(async () => {
+  await rig.close();
+});
+
+test('each entry executed is reported although no frame comes any more', async () => {
+  const { machine, session } = await rig.live();
+  session.close();
+  const start = machine.icount;
+  const writer = new FrameWriter({ firstSeq: 0, at: start, account: new LogAccount() });
+  for (let i = 1; i <= ENTRIES; i++) writer.append({ kind: 'mark', at: start + i * INSTRUCTIONS_APART });
+  const replica = new BackupReplica({ machine, firstSeq: 0, console: { offset: 0, bytes: new Uint8Array(0) } });
+  const reported = new Set<number>();
+  const ignore = (): void => undefined;
+  const follower = new Follower(
+    replica,
+    new ExecutionLag(),
+    {},
+    {
+      progressed: () => reported.add(replica.executedSeq),
+      starved: ignore,
+      ended: ignore,
+      failed: (error) => {
+        throw error;
+      },
+    },
+  );
+  follower.receive(writer.flush() as Uint8Array);
+  await until(() => replica.executedSeq === ENTRIES - 1, 'all of it is executed');
+  follower.stop();
+  expect(reported.size).toBeGreaterThan(ENTRIES / 2);
+});
