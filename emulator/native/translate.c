@@ -8,6 +8,7 @@
  *   16-byte operand                its first access asks for alignment, which the engine's slow path finds out about
  *   8-byte operand read as 16      the second half is read from where the first is
  *   MOVUPS, MOVUPD, MOVDQU         both halves are read before the first is written
+ *   FLDENV, FRSTOR, FXRSTOR        ES and B are computed afterwards (x87_status.c)
  *   INS, OUTS                      the port is asked for before the memory is (bus.c)
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all
@@ -22,6 +23,7 @@
 #include "core_internal.h"
 #include "decode.h"
 #include "interpose.h"
+#include "x87.h"
 
 #define VECTOR_PROTECTION 13
 #define OPCODE_INSB 0x6c
@@ -57,6 +59,10 @@ void __real_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintpt
 void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
                                        unsigned first, unsigned bits);
 void helper_enter_mmx_x86_64(CPUX86State *env);
+void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
+void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
+void helper_frstor_x86_64(CPUX86State *env, uint64_t va, int data32);
+void helper_fxrstor_x86_64(CPUX86State *env, uint64_t va);
 void *tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
 uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
@@ -125,14 +131,18 @@ static void after_access(TCGContext *tcg)
 /* An argument of a helper, and a value the translator computes with: pointer and distance. */
 static uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
 
+static void call(TCGContext *tcg, void *helper, int32_t constant)
+{
+    void *value = (char *)tcg + tcg_const_i32_x86_64(tcg, constant), *arguments[] = { (char *)tcg + TCG_OFF_ENV, value };
+    __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
+    tcg_temp_free_internal_x86_64(tcg, value);
+}
+
 static void ask_for_port(TCGContext *tcg)
 {
     static void *const helpers[] = { NULL, helper_check_iob_x86_64, helper_check_iow_x86_64, NULL, helper_check_iol_x86_64 };
-    if (!now.port_bytes)
-        return;
-    void *port = (char *)tcg + tcg_const_i32_x86_64(tcg, 0), *arguments[] = { (char *)tcg + TCG_OFF_ENV, port };
-    __real_tcg_gen_callN_x86_64(tcg, helpers[now.port_bytes], NULL, 2, arguments);
-    tcg_temp_free_internal_x86_64(tcg, port);
+    if (now.port_bytes)
+        call(tcg, helpers[now.port_bytes], 0);
     now.port_bytes = 0;
 }
 
@@ -221,6 +231,9 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
         now.deferred = function;
         now.deferred_argument = arguments[0];
     }
+    if (core_current && (function == (void *)helper_fldenv_x86_64 || function == (void *)helper_frstor_x86_64 ||
+                         function == (void *)helper_fxrstor_x86_64))
+        call(tcg, helper_fldcw_x86_64, X87_SUMMARY);
 }
 
 /* ---- each instruction ---- */

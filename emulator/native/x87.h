@@ -33,6 +33,7 @@ enum {
     X87_BUSY = 0x8000,
     X87_BEFORE = X87_IE | X87_DE | X87_ZE, /* unmasked, these leave the operands as they were */
     X87_ROUND_SHIFT = 10,
+    X87_SUMMARY = 0x10000,               /* no control word */
 };
 enum { X87_NEAREST, X87_DOWN, X87_UP, X87_CHOP };
 

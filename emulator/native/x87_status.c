@@ -6,7 +6,8 @@
  * Here each flag reaches the status word at its instruction, and a waiting instruction that finds an unmasked one
  * faults (with CR0.NE; without, the guest sees ES only). An instruction that loads its operand into the engine's FT0
  * first is asked there, once. The engine has no denormal-operand flag, no C1 and no stack faults for these: x87_stack.c does.
- * Source: Intel SDM volume 1, sections 8.1.3, 8.5 and 8.7; volume 3, 2.5 (CR0.NE). */
+ * What loads a control word changes which of the exceptions told before are unmasked, and so ES and B.
+ * Source: Intel SDM volume 1, sections 8.1.3, 8.5 and 8.7; volume 2, FLDCW; volume 3, 2.5 (CR0.NE). */
 #include "interpose.h"
 #include "x87.h"
 
@@ -32,6 +33,21 @@ static void tell(CPUX86State *env)
 {
     unsigned status = FIELD(env, ENV_OFF_FPUS, uint16_t);
     status |= FLAGS(env) & (X87_IE | X87_ZE | X87_OE | X87_UE | X87_PE);
+    if (status & ~FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_EXCEPTIONS)
+        status |= X87_ES | X87_BUSY;
+    FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;
+}
+
+/* FLDCW; a value of X87_SUMMARY stands behind what has loaded the control word with everything else (translate.c). */
+void __real_helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
+void __wrap_helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
+void __wrap_helper_fldcw_x86_64(CPUX86State *env, uint32_t control)
+{
+    if (control != X87_SUMMARY) {
+        wait_for(env, HOST_PC);
+        __real_helper_fldcw_x86_64(env, control);
+    }
+    unsigned status = FIELD(env, ENV_OFF_FPUS, uint16_t) & ~(X87_ES | X87_BUSY);
     if (status & ~FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_EXCEPTIONS)
         status |= X87_ES | X87_BUSY;
     FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;

@@ -52,6 +52,35 @@ describe('x87 arithmetic', () => {
     }
   });
 
+  describe('the summary follows the control word', () => {
+    const DIVIDE = [...FNINIT, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9]; // 1 / 0, masked
+    const AREA = DATA + 32;
+    const memory = (field: number): number[] => [(field << 3) | 5, ...le32(AREA)];
+    /** The status word after each of two loads of control words, the first unmasks division by zero. */
+    function summaries(store: readonly number[], load: readonly number[]): number[] {
+      const toggle = [0x80, 0x35, ...le32(AREA), 4]; // xor byte [AREA], 4
+      const part = [...toggle, ...load, ...FNSTSW_AX];
+      const { registers, vector } = runCode([...DIVIDE, ...store, ...part, 0x89, 0xc3, ...part]); // mov ebx, eax
+      expect(vector).toBe(NO_EXCEPTION);
+      return [registers.ebx & 0x80ff, registers.eax & 0x80ff];
+    }
+
+    test.each([
+      ['FXRSTOR', [0x0f, 0xae, ...memory(0)], [0x0f, 0xae, ...memory(1)]],
+      ['FLDENV', [0xd9, ...memory(6), 0xd9, ...memory(4)], [0xd9, ...memory(4)]],
+      ['FRSTOR', [0xdd, ...memory(6), 0xdd, ...memory(4)], [0xdd, ...memory(4)]],
+    ])('%s', (_, store, load) => {
+      expect(summaries(store, load)).toEqual([0x8084, 4]);
+    });
+
+    test('FLDCW, which waits', () => {
+      const unmask = [...DIVIDE, ...FLDCW];
+      const { registers, vector } = runCode([...unmask, ...FNSTSW_AX], [0x7b, 3]);
+      expect([vector, registers.eax & 0x80ff]).toEqual([NO_EXCEPTION, 0x8084]);
+      expect(runCode([...unmask, ...FLDCW], [0x7b, 3])).toMatchObject({ vector: 16, at: unmask.length });
+    });
+  });
+
   test('constants are rounded as the control word says', () => {
     const pi = (control: number): number =>
       runCode([...FNINIT, ...FLDCW, 0xd9, 0xeb, 0xdb, 0x3d, ...le32(DATA + 16)], [0x7f, control]).word(16) & 0xff;

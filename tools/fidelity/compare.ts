@@ -9,6 +9,7 @@ import type { Program } from './program.js';
 import type { Placed, Sequence } from './sequence.js';
 import {
   decode,
+  frameWraps,
   isVirtual8086,
   recordCs,
   recordEcx,
@@ -32,6 +33,8 @@ export interface Difference {
   readonly sequence: Sequence;
   /** The instruction after which the states differ; unknown in code without a trace. */
   readonly placed: Placed | undefined;
+  /** The one that ran first after the record before; others may have run without a trap until `placed`. */
+  readonly first: Placed | undefined;
   readonly before: State | undefined;
   /** Vector of ft86's record; -1: it has none. */
   readonly vector: number;
@@ -64,6 +67,29 @@ function skippedLength(image: Buffer, address: number): number {
   return length <= 15 ? length : 0;
 }
 
+const PREFIXES = new Set([0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
+
+const INSTRUCTION_BYTES_MAX = 15;
+
+/** What lies at an address that no sequence meant to run: enough of it to tell which instruction it is. */
+function stray(image: Buffer, address: number): Placed | undefined {
+  if (address >= image.length) return undefined;
+  const bytes = [...image.subarray(address, address + INSTRUCTION_BYTES_MAX)];
+  const at = bytes.findIndex((byte) => !PREFIXES.has(byte));
+  const twoBytes = bytes[at] === 0x0f;
+  const opcode = bytes.slice(at, at + (twoBytes ? 2 : 1)).map((byte) => byte.toString(16).padStart(2, '0'));
+  const next = bytes[at + opcode.length] ?? 0;
+  const kind = next >= 0xc0 ? 'reg' : 'mem';
+  const column = twoBytes ? ([0xf3, 0xf2, 0x66].find((byte) => bytes.slice(0, at).includes(byte)) ?? 0) : 0;
+  if (column !== 0) opcode.unshift(column.toString(16));
+  const text = opcode[0] === 'd9' && next >= 0xe0 ? `d9 ${next.toString(16)}` : `${opcode.join(' ')} /r ${kind}`;
+  return { address, instruction: { bytes, template: text, undefinedFlags: '' } };
+}
+
+function faulted(record: RawRecord | undefined): boolean {
+  return record !== undefined && FAULTS.has(recordVector(record));
+}
+
 /** Walks through a sequence along its records, to say which instruction led to each. */
 class Walk {
   readonly #byAddress: ReadonlyMap<number, Placed>;
@@ -78,25 +104,28 @@ class Walk {
     this.#next = sequence.placed[0]!.address;
   }
 
-  /** The instruction that runs next. */
+  /** The sequence's instruction that runs next. */
   get placed(): Placed | undefined {
     return this.#byAddress.get(this.#next);
   }
-  /** Its linear address, also in code that is not the sequence's. */
-  get address(): number {
-    return this.#next;
+
+  /** The instruction that led to a record: a fault says so itself; it need not be the next when the one before it had no trap. */
+  culprit(record: RawRecord | undefined): Placed | undefined {
+    const address = record !== undefined && faulted(record) ? this.#address(record) : this.#next;
+    return this.#byAddress.get(address) ?? stray(this.#image, address);
   }
 
   advance(record: RawRecord): void {
-    const { kind, csBase } = this.#sequence;
+    const skipped = faulted(record) ? skippedLength(this.#image, recordEip(record) + this.#sequence.csBase) : 0;
+    this.#next = (this.#address(record) + skipped) >>> 0;
+  }
+
+  #address(record: RawRecord): number {
     const cs = recordCs(record);
-    const base = kind === 'real' || isVirtual8086(record) ? cs << 4 : segmentBase(this.#image, cs);
-    const skipped = FAULTS.has(recordVector(record)) ? skippedLength(this.#image, recordEip(record) + csBase) : 0;
-    this.#next = (recordEip(record) + base + skipped) >>> 0;
+    if (this.#sequence.kind === 'real' || isVirtual8086(record)) return (recordEip(record) & 0xffff) + (cs << 4);
+    return (recordEip(record) + segmentBase(this.#image, cs)) >>> 0;
   }
 }
-
-const PREFIXES = new Set([0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
 
 /** Mask of the flags that `placed` leaves undefined when it runs after `previous`. */
 function maskOf(placed: Placed | undefined, previousEcx: number, bits: number): number {
@@ -125,23 +154,6 @@ function onlyFlags(fields: readonly Field[], mask: number): boolean {
   );
 }
 
-const INSTRUCTION_BYTES_MAX = 15;
-
-/** What lies at an address that no sequence meant to run: enough of it to tell which instruction it is. */
-function stray(image: Buffer, address: number): Placed | undefined {
-  if (address >= image.length) return undefined;
-  const bytes = [...image.subarray(address, address + INSTRUCTION_BYTES_MAX)];
-  const at = bytes.findIndex((byte) => !PREFIXES.has(byte));
-  const twoBytes = bytes[at] === 0x0f;
-  const opcode = bytes.slice(at, at + (twoBytes ? 2 : 1)).map((byte) => byte.toString(16).padStart(2, '0'));
-  const next = bytes[at + opcode.length] ?? 0;
-  const kind = next >= 0xc0 ? 'reg' : 'mem';
-  const column = twoBytes ? ([0xf3, 0xf2, 0x66].find((byte) => bytes.slice(0, at).includes(byte)) ?? 0) : 0;
-  if (column !== 0) opcode.unshift(column.toString(16));
-  const text = opcode[0] === 'd9' && next >= 0xe0 ? `d9 ${next.toString(16)}` : `${opcode.join(' ')} /r ${kind}`;
-  return { address, instruction: { bytes, template: text, undefinedFlags: '' } };
-}
-
 type Outcome = { compared: number; undefinedOnly: boolean; difference?: Omit<Difference, 'program' | 'sequenceIndex'> };
 
 function compareSequence(
@@ -159,6 +171,7 @@ function compareSequence(
     const mine = ours[step];
     const theirs = reference[step];
     const { placed } = walk;
+    if (real && before !== undefined && frameWraps(before)) return { compared: step, undefinedOnly: false };
     if (mine !== undefined && theirs !== undefined && mine.equals(theirs)) {
       if (recordVector(mine) === END_VECTOR) return { compared: step, undefinedOnly: false };
       walk.advance(mine);
@@ -180,7 +193,8 @@ function compareSequence(
         undefinedOnly: false,
         difference: {
           sequence,
-          placed: placed ?? stray(image, walk.address),
+          placed: walk.culprit(mine),
+          first: placed,
           before: beforeState,
           vector: mine === undefined ? -1 : recordVector(mine),
           fields,

@@ -15,6 +15,7 @@ export interface KnownDifference {
   readonly matches: (difference: Difference) => boolean;
 }
 
+const ONE_REGISTER = /^(e(ax|bx|cx|dx|si|di|bp|sp)|frame)$/;
 const EM_ALL = /^(fsw|ftw|st\d|memory)$/;
 
 function template({ placed }: Difference): string {
@@ -30,14 +31,17 @@ function vector(difference: Difference): number | undefined {
   return difference.fields.some(({ name }) => name === 'vector' || name === 'eip') ? difference.vector : undefined;
 }
 
-function hasLock(difference: Difference): boolean {
+function hasPrefix(difference: Difference, ...wanted: readonly number[]): boolean {
   const code = bytes(difference);
-  return code
-    .slice(
-      0,
-      code.findIndex((byte) => !PREFIXES.has(byte)),
-    )
-    .includes(0xf0);
+  const prefixes = code.slice(
+    0,
+    code.findIndex((byte) => !PREFIXES.has(byte)),
+  );
+  return prefixes.some((byte) => wanted.includes(byte));
+}
+
+function hasLock(difference: Difference): boolean {
+  return hasPrefix(difference, 0xf0);
 }
 
 function onlyFields(difference: Difference, pattern: RegExp): boolean {
@@ -49,12 +53,10 @@ function onlyBits({ ours, reference }: Field, mask: number): boolean {
   return ((Number(ours) ^ Number(reference)) & ~mask) === 0;
 }
 
-/** A pattern over the opcode without prefixes, in hex. */
+/** Its bytes from the opcode on, in hex. */
 function opcode(difference: Difference): string {
-  const prefixes = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67, 0xf0]);
-  return Buffer.from(
-    bytes(difference).filter((byte, i, all) => !prefixes.has(byte) || all.slice(0, i).includes(0x0f)),
-  ).toString('hex');
+  const code = bytes(difference);
+  return Buffer.from(code.slice(code.findIndex((byte) => !PREFIXES.has(byte)))).toString('hex');
 }
 
 const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
@@ -112,7 +114,17 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'either',
     what: 'SMSW to a 32-bit register: the upper 16 bits',
     source: 'Intel SDM volume 2, SMSW: undefined',
-    matches: (d) => template(d) === '0f 01 /4' && onlyFields(d, /^e(ax|bx|cx|dx|si|di|bp|sp)$/),
+    matches: (d) => /^0f01e[0-7]/.test(opcode(d)) && onlyFields(d, ONE_REGISTER),
+  },
+  {
+    id: 'bswap-16',
+    wrong: 'either',
+    what: 'BSWAP of a 16-bit register',
+    source: 'Intel SDM volume 2, BSWAP: undefined',
+    matches: (d) =>
+      /^0fc[89a-f]/.test(opcode(d)) &&
+      hasPrefix(d, 0x66) === ['user32', 'flat32', 'ring0'].includes(d.sequence.kind) &&
+      onlyFields(d, ONE_REGISTER),
   },
   {
     id: 'pending-exception',
@@ -150,22 +162,22 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'either',
     what: 'MOVDQ2Q, MOVQ2DQ and stores of MMX registers: sign and exponent of the x87 register behind an MMX register',
     source: 'Intel SDM volume 1, 9.6.2: all ones; the engine leaves them, QEMU clears them',
-    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && onlyFields(d, /^st\d$/),
+    matches: (d) => /^0fd6/.test(opcode(d)) && hasPrefix(d, 0xf2, 0xf3) && onlyFields(d, /^st\d$/),
   },
   {
     id: 'movdq2q-osfxsr',
     wrong: 'qemu',
     what: 'MOVDQ2Q and MOVQ2DQ with CR4.OSFXSR clear: ft86 raises #UD, QEMU moves',
     source: 'Intel SDM volume 3, 2.5 (OSFXSR)',
-    matches: (d) => /^f[23]0fd6/.test(opcode(d)) && vector(d) === UNDEFINED_OPCODE,
+    matches: (d) => /^0fd6/.test(opcode(d)) && hasPrefix(d, 0xf2, 0xf3) && vector(d) === UNDEFINED_OPCODE,
   },
   {
     id: 'mmx-transition',
     wrong: 'qemu',
-    what: 'an MMX instruction whose operand in memory faults, CVTPI2PS and CVTPI2PD from memory: ft86 leaves TOP and the tags, QEMU has reset them',
+    what: 'an MMX instruction whose operand in memory faults, PEXTRW with LOCK, CVTPI2PS and CVTPI2PD from memory: ft86 leaves TOP and the tags, QEMU has reset them',
     source: 'Intel SDM volume 1, 9.6.1; volume 3, 6.5 (faults); volume 2, CVTPI2PS and CVTPI2PD',
     matches: (d) =>
-      /^(0f (2[acd]|[67d-f]\w|c4)|66 0f 2[acd]) /.test(template(d)) &&
+      (/^(0f (2[acd]|[67d-f]\w|c4)|66 0f 2[acd]) /.test(template(d)) || (hasLock(d) && opcode(d).startsWith('0fc5'))) &&
       onlyFields(d, /^(fsw|ftw|st\d)$/) &&
       d.fields.every(({ name, ours }) => {
         const before = d.before?.values[name];
@@ -215,10 +227,32 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     id: 'exception-summary',
-    wrong: 'either',
-    what: 'an exception that FLDCW or FXRSTOR unmasks: ft86 sets ES and B at the next x87 instruction, QEMU not at all',
-    source: 'Intel SDM volume 2, FLDCW: as soon as it is unmasked',
-    matches: (d) => /^d[89a-f] /.test(template(d)) && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x8080)),
+    wrong: 'qemu',
+    what: 'an exception that FLDCW, FLDENV, FRSTOR or FXRSTOR unmasks or masks: ft86 sets or clears ES and B at once, QEMU not at all; of one that faulted behind the control word, ft86 at the next x87 instruction',
+    source: 'Intel SDM volume 2, FLDCW; volume 1, 8.1.3.3',
+    matches: (d) =>
+      (/^(d9[26a]|dd[26a][0-7]|0fae[048][89a-f])/.test(opcode(d)) || (/^d[89a-f]/.test(opcode(d)) && isUnmasked(d))) &&
+      d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x8080)),
+  },
+  {
+    id: 'rep-port',
+    wrong: 'qemu',
+    what: 'REP INS and OUTS with ECX 0 and a port that is not allowed: ft86 does nothing, QEMU raises #GP',
+    source: 'Intel SDM volume 2, REP: with a count of 0 the string instruction is not executed',
+    matches: (d) =>
+      /^6[c-f]/.test(template(d)) &&
+      hasPrefix(d, 0xf2, 0xf3) &&
+      (Number(d.before?.values['ecx'] ?? 0) & 0xffff) === 0 &&
+      d.fields.some(({ name, reference }) => name === 'vector' && reference === GENERAL_PROTECTION),
+  },
+  {
+    id: 'qemu-ends',
+    wrong: 'qemu',
+    what: 'BTS, BTR and BTC of a register with LOCK, MOV of reserved bits to CR4: ft86 raises #UD or #GP, QEMU ends or stands still',
+    source: 'Intel SDM volume 2, LOCK and MOV to control registers',
+    matches: (d) =>
+      onlyFields(d, /^finished$/) &&
+      ((hasLock(d) && /^0f((ab|b3|bb)[c-f]|ba[ef])/.test(opcode(d))) || /^0f22e[0-7]/.test(opcode(d))),
   },
   {
     id: 'x87-precision',
@@ -246,12 +280,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     id: 'fpu-environment',
     wrong: 'either',
     what: 'FSAVE, FSTENV, FXSAVE: the pointers to the last instruction and operand, which neither keeps alike',
-    source: 'Intel SDM volume 1, 8.1.8; seen as another digest of the memory at the sequence’s end',
-    matches: (d) =>
-      onlyFields(d, /^memory$/) &&
-      d.sequence.placed.some(({ instruction }) => /^(d9|dd|0f ae)/.test(instruction.template)),
+    source: 'Intel SDM volume 1, 8.1.8; seen as another digest of the memory',
+    matches: (d) => onlyFields(d, /^memory$/) && /^(d9|dd|0f ae|9b)/.test(template(d)),
   },
 ];
+
+/** Whether before the instruction an unmasked exception of the FPU was pending. */
+function isUnmasked({ before }: Difference): boolean {
+  return (Number(before?.values['fsw'] ?? 0) & ~Number(before?.values['fcw'] ?? 0) & 0x3f) !== 0;
+}
 
 function precisionControl({ before }: Difference): number {
   return Number(before?.values['fcw'] ?? 0) & 0x300;
@@ -269,9 +306,9 @@ export function explain(difference: Difference): KnownDifference | undefined {
  * The record that differs may be that of a later one.
  */
 function candidates(difference: Difference): Difference[] {
-  const { placed, sequence } = difference;
+  const { first, sequence } = difference;
   const all = sequence.placed;
-  const at = all.findIndex((other) => other.address === placed?.address);
+  const at = all.findIndex((other) => other.address === first?.address);
   let others: readonly (Placed | undefined)[] = [];
   if ([at, at - 1].some((index) => loadsStack(all[index]))) others = [all[at + 1], all[at - 1]];
   const flags = all.slice(0, at < 0 ? all.length : at + 1).findLastIndex(loadsFlags);

@@ -37,8 +37,8 @@ export async function compareMany(
     sequences += run.sequences;
     onlyUndefined += run.onlyUndefined;
     for (const difference of run.differences) {
-      const alone =
-        explain(difference) === undefined ? await again(difference, run.program.sequences.length) : difference;
+      const seenFully = explain(difference) !== undefined && !onlyMemory(difference);
+      const alone = seenFully ? difference : await again(difference, run.program.sequences.length);
       const id = alone === null ? null : explain(alone)?.id;
       if (alone === null) disturbed++;
       else if (id === undefined) unknown.push({ ...alone, sequenceIndex: difference.sequenceIndex });
@@ -47,23 +47,33 @@ export async function compareMany(
     // One went on where the other ended: the sequence alone shows whether that is its doing.
     if (run.endedIn !== null && run.finished.ours !== run.finished.reference) {
       const alone = await runProgram(seed, run.program.index, run.program.sequences.length, run.endedIn);
+      const id = explain(endedAlone(alone, run.endedIn))?.id;
       if (alone.finished.ours === alone.finished.reference) disturbed++;
-      else unknown.push(endedAlone(alone, run.endedIn));
+      else if (id === undefined) unknown.push(endedAlone(alone, run.endedIn));
+      else known[id] = (known[id] ?? 0) + 1;
     }
     onProgress(compared);
   }
   return { seed, compared, sequences, onlyUndefined, programs, known, disturbed, unknown };
 }
 
-/** The difference of its sequence run alone, null when there is none. */
-async function again({ program, sequenceIndex }: Difference, sequences: number): Promise<Difference | null> {
-  const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex);
+/** Whether only the digest of the memory differs: at the sequence's end, so that any instruction may have done it. */
+function onlyMemory({ fields }: Difference): boolean {
+  return fields.every(({ name }) => name === 'memory');
+}
+
+/** The difference of its sequence run alone, null when there is none. A digest after each instruction tells which one wrote. */
+async function again(difference: Difference, sequences: number): Promise<Difference | null> {
+  const { program, sequenceIndex } = difference;
+  const watching = onlyMemory(difference);
+  const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex, watching);
   return differences[0] ?? null;
 }
 
 /** The difference of a sequence that ends one emulator and not the other. */
-function endedAlone({ program, finished }: ProgramRun, sequenceIndex: number): Difference {
+function endedAlone({ program, finished, differences }: ProgramRun, sequenceIndex: number): Difference {
   const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
   const sequence = program.sequences[0]!;
-  return { program, sequenceIndex, sequence, placed: undefined, before: undefined, vector: -1, fields };
+  const { placed, first, before } = differences[0] ?? { placed: undefined, first: undefined, before: undefined };
+  return { program, sequenceIndex, sequence, placed, first, before, vector: -1, fields };
 }

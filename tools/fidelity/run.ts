@@ -15,15 +15,16 @@ export interface ProgramRun extends Comparison {
   readonly endedIn: number | null;
 }
 
-/** Run program `index` of the run with this seed, or one of its sequences alone. */
+/** Run program `index` of the run with this seed, or one of its sequences alone, which may be `watching` memory. */
 export async function runProgram(
   seed: number,
   index: number,
   sequenceCount: number,
   only?: number,
+  watching = false,
 ): Promise<ProgramRun> {
   const which = { seed, index, sequenceCount, ...(only === undefined ? {} : { only }) };
-  const program = makeProgram({ ...which, traced: true, stepping: false, watching: false });
+  const program = makeProgram({ ...which, traced: true, stepping: false, watching });
   const running = runQemu(program, QEMU_MS);
   const vcpu = loadOurs(program);
   try {
@@ -36,7 +37,8 @@ export async function runProgram(
       program,
       finished: { ours: finished, reference: reference.finished },
       endedIn,
-      ...compareTraces(program, ours, reference.ram, endedIn ?? Infinity),
+      // Alone, the sequence is compared up to where the first of them ended.
+      ...compareTraces(program, ours, reference.ram, only === undefined ? (endedIn ?? Infinity) : Infinity),
     };
   } finally {
     vcpu.dispose();

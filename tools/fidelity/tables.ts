@@ -132,8 +132,10 @@ function writeDescriptorTables(ram: Buffer, symbols: MonitorSymbols): void {
     const access = vector % 2 === 1 && vector > 0x20 ? 0x8f : 0x8e; // trap or interrupt gate
     const target = symbols.stubs + symbols.stubBytes * vector;
     putWords(ram, IDT + 8 * vector, gate(LAYOUT.MONITOR_CODE, target, access | (forUser ? 0x60 : 0), 0));
-    putWords(ram, 4 * vector, [LAYOUT.REAL_MONITOR + 8 * vector]);
   }
+  // Real mode has all 256; those without a stub of their own share the last one's.
+  for (let vector = 0; vector < 256; vector++)
+    putWords(ram, 4 * vector, [LAYOUT.REAL_MONITOR + 8 * Math.min(vector, VECTORS - 1)]);
   putWords(ram, IDT + 8 * 8, gate(LAYOUT.DF_SELECTOR, 0, 0x85, 0));
 }
 

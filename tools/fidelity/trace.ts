@@ -9,6 +9,7 @@
 import { END_VECTOR, LAYOUT } from './layout.js';
 import type { Sequence } from './sequence.js';
 
+const ESP_WORD = 17;
 const SEQUENCE_WORD = 25;
 const FX_AT = 112;
 const EFLAGS_VM = 0x20000;
@@ -75,6 +76,14 @@ export function recordCs(record: RawRecord): number {
 
 export function isVirtual8086(record: RawRecord): boolean {
   return (word(record, 16) & EFLAGS_VM) !== 0;
+}
+
+/**
+ * Whether a real-mode record is not what the processor had pushed: with SP near 0 that wraps around the end of the segment,
+ * and the monitor, which looks above SP, reads and goes on with something else.
+ */
+export function frameWraps(record: RawRecord): boolean {
+  return word(record, ESP_WORD) > 0xffff;
 }
 
 /** For rules that depend on a count. */
