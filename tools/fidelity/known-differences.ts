@@ -189,11 +189,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'fbstp',
     wrong: 'qemu',
-    what: 'FBSTP to memory that faults: CR2 is the first byte of the operand in ft86, the last in QEMU; C1, which QEMU leaves',
-    source: 'Intel SDM volume 3, 4.7: the linear address that caused the fault; volume 2, FBSTP: C1',
+    what: 'FBSTP to memory that faults: CR2 is the first byte of the operand in ft86, the last in QEMU, which stores from there on; C1, which QEMU leaves',
+    source:
+      'Intel SDM volume 3, 4.7: the linear address that caused the fault, and 8.1.1: parts may be stored; volume 2, FBSTP: C1',
     matches: (d) =>
-      template(d) === 'df /r mem' &&
-      d.fields.every((f) => /^(cr2|error)$/.test(f.name) || (f.name === 'fsw' && onlyBits(f, 0x200))),
+      /^df[37b][0-7]/.test(opcode(d)) &&
+      d.fields.every(
+        (f) =>
+          (d.vector === PAGE_FAULT && /^(cr2|error|memory)$/.test(f.name)) || (f.name === 'fsw' && onlyBits(f, 0x200)),
+      ),
   },
   {
     id: 'emms',
