@@ -197,6 +197,15 @@ void __wrap_tlb_flush_page_x86_64(CPUState *cpu, uint64_t va)
     __real_tlb_flush_page_x86_64(cpu, va);
 }
 
+/* For each block translated the engine would go through its whole TLB and take from the entries of the block's page
+ * what lets stores pass unnoticed. Entries with X never have that, and those of pages with code all have X. */
+void __wrap_tlb_reset_dirty_by_vaddr_x86_64(CPUState *cpu, uint64_t va, uint64_t bytes);
+void __wrap_tlb_reset_dirty_by_vaddr_x86_64(CPUState *cpu, uint64_t va, uint64_t bytes)
+{
+    if (!core_current)
+        __real_tlb_reset_dirty_by_vaddr_x86_64(cpu, va, bytes);
+}
+
 /* The engine shrinks its TLB by host time. It gets time that follows the instruction count (a nanosecond
  * each), which is as good and keeps the host's clock out. */
 int __wrap_gettimeofday(struct timeval *tv, void *timezone)
