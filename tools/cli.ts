@@ -5,27 +5,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ConfigError, DecodeError, DivergenceError, ReplicaError } from '../emulator/errors.js';
-import { backupCommand } from './commands/backup.js';
-import { bandwidthCommand } from './commands/bandwidth.js';
-import { bootCommand } from './commands/boot.js';
-import {
-  snapshotCommand,
-  statusCommand,
-  stopCommand,
-  configureCommand,
-  pauseCommand,
-  resumeCommand,
-} from './commands/control.js';
-import { demoCommand } from './commands/demo.js';
-import { diffCommand } from './commands/diff.js';
-import { diskServerCommand } from './commands/disk-server.js';
-import { imagesCommand } from './commands/images.js';
-import { keygenCommand } from './commands/keygen.js';
-import { loadCommand } from './commands/load.js';
-import { logCommand } from './commands/log.js';
-import { pairCommand } from './commands/pair.js';
-import { primaryCommand } from './commands/primary.js';
-import { switchCommand } from './commands/switch.js';
+import { addCommands, running } from './commands/table.js';
 import { UsageError } from './usage-error.js';
 import { FT86_VERSION } from './version.js';
 
@@ -63,29 +43,11 @@ function report(error: unknown): void {
   process.exitCode = exitStatusOf(error);
 }
 
-const parser = yargs(hideBin(process.argv))
+const words = hideBin(process.argv);
+const parser = yargs(words)
   .scriptName('ft86')
   .usage('$0 COMMAND\n\nAn x86 PC that survives the death of the machine it runs on.')
   .version(FT86_VERSION)
-  .command(bootCommand)
-  .command(pairCommand)
-  .command(demoCommand)
-  .command(primaryCommand)
-  .command(backupCommand)
-  .command(switchCommand)
-  .command(diskServerCommand)
-  .command(loadCommand)
-  .command(diffCommand)
-  .command(bandwidthCommand)
-  .command(logCommand)
-  .command(statusCommand)
-  .command(snapshotCommand)
-  .command(pauseCommand)
-  .command(resumeCommand)
-  .command(configureCommand)
-  .command(stopCommand)
-  .command(imagesCommand)
-  .command(keygenCommand)
   .demandCommand(1, 'a command is needed; `ft86 --help` lists them')
   .strict()
   .parserConfiguration({ 'greedy-arrays': false })
@@ -111,7 +73,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  await addCommands(parser, words[0]);
   await parser.parseAsync();
+  await running();
 } catch (error) {
   report(error);
 }
