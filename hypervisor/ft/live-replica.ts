@@ -80,12 +80,13 @@ export class LiveReplica {
   #nowNs = 0;
   #started = false;
   #lastDigestNs = -Infinity;
-  #broken = false;
+  #breakIcount: number;
   #end: RunEnd | null = null;
 
   constructor(options: LiveOptions) {
     this.#options = options;
     this.machine = options.machine;
+    this.#breakIcount = options.breakAt?.icount ?? Infinity;
     this.settings = options.settings ?? new Settings();
     this.recorder = new Recorder(options.host, options.writer, options.gate, options.consoleOffset);
     this.#disks = new DiskQueue(options.machine.config.clock);
@@ -233,20 +234,19 @@ export class LiveReplica {
     if (wanted > now) this.#appendAndApply(this.#clockEntry(wanted - now, null));
   }
 
+  /** An output ends the slice unless more follow soon: they share a frame, which costs as much as many entries. */
   #runSlice(): MachineExit {
-    const breakAt = this.#broken ? Infinity : (this.#options.breakAt?.icount ?? Infinity);
-    const limit = Math.min(
-      this.machine.icount + this.#slice.instructions,
-      this.#options.until,
-      this.#diskLimit(),
-      breakAt,
-    );
-    for (let taken = 0; ; taken++) {
-      const exit = this.machine.run(limit);
-      if (exit !== 'irq-window' || taken === INTERRUPTS_PER_SLICE_MAX) return exit;
-      const vector = this.machine.pendingVector;
-      assert(vector !== null, 'an interrupt is pending without a vector');
-      this.#appendAndApply({ kind: 'interrupt', at: this.machine.icount, vector });
+    const end = Math.min(this.machine.icount + this.#slice.instructions, this.#options.until, this.#breakIcount);
+    let limit = end;
+    for (let taken = 0; ;) {
+      const exit = this.machine.run(Math.min(limit, this.#diskLimit()));
+      if (exit === 'output') limit = Math.min(end, this.machine.icount + this.#slice.gathering);
+      else if (exit !== 'irq-window' || taken++ === INTERRUPTS_PER_SLICE_MAX) return exit;
+      else {
+        const vector = this.machine.pendingVector;
+        assert(vector !== null, 'an interrupt is pending without a vector');
+        this.#appendAndApply({ kind: 'interrupt', at: this.machine.icount, vector });
+      }
     }
   }
 
@@ -256,8 +256,8 @@ export class LiveReplica {
   }
 
   #afterSlice(exit: MachineExit): LiveStep {
-    if (!this.#broken && this.machine.icount >= (this.#options.breakAt?.icount ?? Infinity)) {
-      this.#broken = true;
+    if (this.machine.icount >= this.#breakIcount) {
+      this.#breakIcount = Infinity;
       this.#options.breakAt?.reached();
     }
     const request = this.machine.stopRequest;

@@ -5,6 +5,8 @@
 
 /** Host time that a slice should take. */
 const SLICE_NS = 2_000_000;
+/** How much of a slice may follow an output, in case there is another, before its entry leaves. */
+const GATHERING_SHARE = 1 / 4;
 const INSTRUCTIONS_MIN = 20_000;
 const INSTRUCTIONS_MAX = 50_000_000;
 /** Nothing is known yet, and firmware begins with slow accesses to devices. */
@@ -16,6 +18,11 @@ export class SliceSize {
 
   get instructions(): number {
     return this.#instructions;
+  }
+
+  /** Instructions for which a slice goes on after an output. */
+  get gathering(): number {
+    return Math.ceil(this.#instructions * GATHERING_SHARE);
   }
 
   /** A slice begins at host time `nowNs`; the one before it ended at `icount`. */

@@ -33,6 +33,7 @@ const installed = spawnSync(QEMU, ['--version']).status === 0;
 /** Arguments that make a run of seconds one of a moment; the other guests keep their defaults. */
 const SHORTER: Readonly<Record<string, { append: string; expected: RegExp }>> = {
   timer: { append: 'ticks=100', expected: /^timer: ok, \d+ ticks, \d+ primes, largest \d+$/m },
+  'bench-disk': { append: 'n=200', expected: /^bench-disk: n=200 depth=8 sum 00000000$/m },
   'bench-ide': { append: 'n=2', expected: /^bench-ide: n=2 words 65536 checksum [0-9a-f]{8}$/m },
   'bench-mem': { append: 'n=2', expected: /^bench-mem: n=2 checksum df4f483d$/m },
   'bench-timer': { append: 'n=2000000', expected: /^bench-timer: n=2000000 checksum [0-9a-f]{8} hz=1000 ticks=\d+$/m },

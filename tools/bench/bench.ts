@@ -11,6 +11,7 @@ import Table from 'cli-table3';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { projectRoot } from '../images/manifest.js';
+import { deviceConfigurations } from './devices.js';
 import { ideConfigurations, linuxConfigurations } from './guests.js';
 import {
   qemuModes,
@@ -53,6 +54,7 @@ function configurations(size: 'quick' | 'full'): Configuration[] {
     },
     { name: 'pair bench-timer', base: 'boot bench-timer', measure: () => pair(['bench-timer', '--until', until]) },
     ...ideConfigurations(size),
+    ...deviceConfigurations(size),
     ...linuxConfigurations(),
     ...qemuModes().map((mode) => ({
       name: `${mode.name} bench-cpu`,
@@ -101,12 +103,12 @@ function median(values: readonly number[]): number {
 }
 
 /** Run `rounds` rounds and sum each configuration up. */
-function bench(list: readonly Configuration[], rounds: number): Row[] {
+async function bench(list: readonly Configuration[], rounds: number): Promise<Row[]> {
   const seen = new Map<string, Figures[]>(list.map(({ name }) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const { name, measure } of list) {
       process.stderr.write(`round ${round} of ${rounds}: ${name}\n`);
-      seen.get(name)?.push(measure());
+      seen.get(name)?.push(await measure());
     }
   }
   return list.map(({ name, base }) => {
@@ -124,6 +126,9 @@ function bench(list: readonly Configuration[], rounds: number): Row[] {
       ...field('mips'),
       ...field('seconds'),
       ...field('megawords'),
+      ...field('megabits'),
+      ...field('operations'),
+      ...field('p50Ms'),
       ...field('logBytes'),
       ...field('residentBytes'),
       ...field('bytesPerInterrupt'),
@@ -134,7 +139,18 @@ function bench(list: readonly Configuration[], rounds: number): Row[] {
 
 function render(rows: readonly Row[]): string {
   const table = new Table({
-    head: ['configuration', 'MIPS', 'seconds', 'speed', 'of', 'MB', 'log bytes/interrupt', 'log KB', 'lag p99 ms'],
+    head: [
+      'configuration',
+      'rate',
+      'seconds',
+      'speed',
+      'of',
+      'p50 ms',
+      'MB',
+      'log bytes/interrupt',
+      'log KB',
+      'lag p99 ms',
+    ],
     style: { head: [], border: [] },
   });
   for (const row of rows) {
@@ -142,10 +158,11 @@ function render(rows: readonly Row[]): string {
     const bytes = row.bytesPerInterrupt?.toFixed(2) ?? '';
     table.push([
       row.name,
-      row.mips?.toFixed(0) ?? (row.megawords === undefined ? '' : `${row.megawords.toFixed(1)} Mwords/s`),
+      rate(row),
       row.seconds?.toFixed(2) ?? '',
       row.ratio.toFixed(2),
       row.base,
+      row.p50Ms?.toFixed(2) ?? '',
       memory,
       bytes,
       row.logBytes === undefined ? '' : (row.logBytes / 1e3).toFixed(0),
@@ -153,6 +170,13 @@ function render(rows: readonly Row[]): string {
     ]);
   }
   return table.toString();
+}
+
+function rate({ mips, megawords, megabits, operations }: Figures): string {
+  if (mips !== undefined) return `${mips.toFixed(0)} MIPS`;
+  if (megawords !== undefined) return `${megawords.toFixed(1)} Mwords/s`;
+  if (megabits !== undefined) return `${megabits.toFixed(0)} Mbit/s`;
+  return operations === undefined ? '' : `${operations.toFixed(0)} /s`;
 }
 
 const args = await yargs(hideBin(process.argv))
@@ -170,7 +194,7 @@ const all = configurations(args.quick ? 'quick' : 'full');
 const wanted = all.filter(({ name }) => new RegExp(args.only).test(name));
 // A ratio needs its base.
 const chosen = all.filter(({ name }) => wanted.some((row) => row.name === name || row.base === name));
-const rows = bench(chosen, args.rounds);
+const rows = await bench(chosen, args.rounds);
 if (args.json)
   process.stdout.write(
     `${JSON.stringify({ version: 1, machine: process.arch, rounds: args.rounds, rows }, null, 2)}\n`,

@@ -16,6 +16,12 @@ export interface Figures {
   readonly lagMsP99?: number;
   /** Millions of words a second through the IDE data port. */
   readonly megawords?: number;
+  /** Millions of bits of payload a second through the network card. */
+  readonly megabits?: number;
+  /** Round trips or disk requests a second. */
+  readonly operations?: number;
+  /** Median round trip. */
+  readonly p50Ms?: number;
   readonly logBytes?: number;
 }
 
@@ -24,12 +30,12 @@ export interface Configuration {
   readonly name: string;
   /** The configuration whose speed is 1 in this row's ratio. */
   readonly base: string;
-  readonly measure: () => Figures;
+  readonly measure: () => Figures | Promise<Figures>;
 }
 
 /** What a row is compared by: work in a unit of time, whichever work it was. */
-export function speedOf({ mips, megawords, seconds }: Figures): number {
-  return mips ?? megawords ?? 1 / (seconds ?? NaN);
+export function speedOf({ mips, megawords, megabits, operations, seconds }: Figures): number {
+  return mips ?? megawords ?? megabits ?? operations ?? 1 / (seconds ?? NaN);
 }
 
 /** Run `ft86 ARGS --json`. @throws ReplicaError when it fails */
@@ -94,9 +100,17 @@ export function runQemu({ kernel, append, memory, devices }: QemuGuest, mode: re
 /** Use a folder that is removed afterwards. */
 export function withScratch<T>(use: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'ft86-bench-'));
-  try {
-    return use(folder);
-  } finally {
+  const remove = (): void => {
     rmSync(folder, { recursive: true, force: true });
+  };
+  let result;
+  try {
+    result = use(folder);
+  } catch (error) {
+    remove();
+    throw error;
   }
+  if (result instanceof Promise) return result.finally(remove) as T;
+  remove();
+  return result;
 }

@@ -170,7 +170,8 @@ class Port {
       hello.role === 'collector'
         ? null
         : options.bridge.addPort(() => {
-            queueMicrotask(() => {
+            // Not before everything that has arrived is read: datagrams come one by one, and one write takes them all.
+            setImmediate(() => {
               this.#drain();
             });
           });
