@@ -24,8 +24,9 @@ test-guests: build guests ## the slow tests: Debian's guests, failing networks a
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
-native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the switch's TAP addon
+native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks and TAP
 	@$(MAKE) -s --no-print-directory -C emulator/native
+	@$(MAKE) -s --no-print-directory -C hypervisor/backend/native
 	@$(MAKE) -s --no-print-directory -C tools/switch/native
 
 images: check-tools ## the shipped guests, into build/images

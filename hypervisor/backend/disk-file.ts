@@ -5,12 +5,14 @@
  * flush answers after every earlier write is on stable storage; the file never grows.
  * The file is not locked: primary and backup open the same one, and only the live replica submits. A plain file
  * cannot refuse a replica that was paused and wakes up; the disk server can.
+ * What is in the host's memory is read at once, everything else by another thread.
  * Source: POSIX.1-2017, pread, pwrite, fdatasync.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
 import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
 import { SECTOR_BYTES, type DiskBackend } from './backend.js';
+import { readCached } from './cached-read.js';
 import { hostErrorMessage } from './host-error.js';
 import { assertRequest, RequestOrder } from './request-order.js';
 
@@ -106,7 +108,7 @@ export class DiskFile implements DiskBackend {
   async #read(request: DiskRequest): Promise<Uint8Array> {
     const data = new Uint8Array(request.bytes);
     const start = request.sector * SECTOR_BYTES;
-    for (let at = 0; at < data.length;) {
+    for (let at = readCached(this.#file.fd, data, start); at < data.length;) {
       const { bytesRead } = await this.#file.read(data, at, data.length - at, start + at);
       if (bytesRead === 0) throw new Error(`the file ends at byte ${start + at}`);
       at += bytesRead;

@@ -7,6 +7,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { ConfigError } from '../../emulator/errors.js';
+import { readCached } from '../../hypervisor/backend/cached-read.js';
 import { hostErrorMessage } from '../../hypervisor/backend/host-error.js';
 import type { NbdRequest } from '../../hypervisor/nbd/server-session.js';
 
@@ -80,7 +81,7 @@ export class ExportFile {
 
   async #read(offset: number, bytes: number): Promise<Uint8Array> {
     const data = new Uint8Array(bytes);
-    for (let at = 0; at < bytes;) {
+    for (let at = readCached(this.#file.fd, data, offset); at < bytes;) {
       const { bytesRead } = await this.#file.read(data, at, bytes - at, offset + at);
       if (bytesRead === 0) throw new Error(`the file ends at byte ${offset + at}`);
       at += bytesRead;

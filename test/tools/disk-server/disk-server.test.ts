@@ -221,14 +221,14 @@ test('the command serves on a UNIX socket until it is told to stop, and prints w
     const socket = join(folder, 'nbd.sock');
     const path = join(folder, 'disk');
     writeFileSync(path, Buffer.alloc(8192, 5));
-    let answer: Promise<{ text: string }> | null = null;
+    let answer = '';
     const run = await ft86(
       ['disk-server', `d=${path}`, '--readonly', '--listen', `unix:${socket}`, '--json'],
       (pid) => {
         const timer = setInterval(() => {
-          answer = client('nbdinfo', [`nbd+unix:///d?socket=${socket}`]);
-          void answer.then(({ text }) => {
-            if (!text.includes('export-size')) return;
+          void client('nbdinfo', [`nbd+unix:///d?socket=${socket}`]).then(({ text }) => {
+            if (!text.includes('export-size') || answer !== '') return;
+            answer = text;
             clearInterval(timer);
             process.kill(pid, 'SIGTERM');
           });
@@ -236,7 +236,7 @@ test('the command serves on a UNIX socket until it is told to stop, and prints w
       },
     );
     expect(run.status).toBe(0);
-    expect((await answer!).text).toMatch(/export-size: 8192[^]*is_read_only: true/);
+    expect(answer).toMatch(/export-size: 8192[^]*is_read_only: true/);
     expect(JSON.parse(run.stdout)).toMatchObject({ version: 1, stop: 'stopped', malformed: 0 });
     expect(run.stderr).toContain(`ft86: the disk server listens at unix:${socket}`);
   });
