@@ -87,7 +87,8 @@ export class BackupDisks {
 
   /** The entry happens now: returns it with its data. */
   answered(entry: DiskEntry): DiskEntry {
-    if (entry.status === 'ok') this.#done(entry);
+    // An answer with data is a read's, which changes nothing.
+    if (entry.status === 'ok' && entry.data.length === 0) this.#done(entry);
     const reading = this.#reading.get(keyOf(entry));
     if (this.#leftOut(entry)) {
       assert(reading?.data != null, 'an entry of a read happens when its data is here');

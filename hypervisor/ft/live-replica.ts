@@ -217,7 +217,7 @@ export class LiveReplica {
 
   #applyDisk(completion: DiskCompletion): void {
     const entry = { kind: 'disk', at: this.machine.icount, ...completion } as const;
-    this.recorder.diskCompletion(entry, this.machine.pendingDiskRequest(completion));
+    this.recorder.diskCompletion(entry, () => this.machine.pendingDiskRequest(completion));
     this.machine.apply(entry);
   }
 

@@ -138,13 +138,15 @@ export class Recorder {
     });
   }
 
-  /** A disk has answered `request`. What a backup reads itself is left out of the log. */
-  diskCompletion(entry: Extract<Entry, { kind: 'disk' }>, request: DiskRequest | undefined): void {
+  /** A disk has answered what `request` finds. What a backup reads itself is left out of the log. */
+  diskCompletion(entry: Extract<Entry, { kind: 'disk' }>, request: () => DiskRequest | undefined): void {
     const drive = this.#host.drives[entry.drive];
     const leftOut = drive?.backupReads === true && entry.data.length > 0;
     const seq = this.append(leftOut ? { ...entry, data: NO_DATA } : entry);
     // A copy of its own is written by the backup itself, in order.
-    if (leftOut && drive.shared && request !== undefined && !this.gate.isOpen) this.gate.fence.read(seq, request);
+    if (!leftOut || !drive.shared || this.gate.isOpen) return;
+    const answered = request();
+    if (answered !== undefined) this.gate.fence.read(seq, answered);
   }
 
   #flushConsole(at: number): void {
