@@ -65,9 +65,12 @@ function onlyMemory({ fields }: Difference): boolean {
 /** The difference of its sequence run alone, null when there is none. A digest after each instruction tells which one wrote. */
 async function again(difference: Difference, sequences: number): Promise<Difference | null> {
   const { program, sequenceIndex } = difference;
-  const watching = onlyMemory(difference);
-  const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex, watching);
-  return differences[0] ?? null;
+  const alone = async (watching: boolean): Promise<Difference | null> => {
+    const { differences } = await runProgram(program.seed, program.index, sequences, sequenceIndex, watching);
+    return differences[0] ?? null;
+  };
+  const seen = onlyMemory(difference) ? difference : await alone(false);
+  return seen !== null && onlyMemory(seen) ? alone(true) : seen;
 }
 
 /** The difference of a sequence that ends one emulator and not the other. */
