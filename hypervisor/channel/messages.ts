@@ -26,14 +26,23 @@
  * | 14 round | u32 number of the round that ends here, u32 pages sent in it |
  * | 15 stored | u32 number of the round |
  * | 16 to 20 | copies of disks: copy-messages.ts |
+ * | 21, 22 | a connection that broke is replaced: resume-messages.ts |
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
+import {
+  endSchema,
+  helloSchema,
+  refusedSchema,
+  welcomeSchema,
+  type End,
+  type Hello,
+  type Welcome,
+} from './join-schemas.js';
 import { COPY_MESSAGES, copyBody, decodeCopyMessage, type CopyMessage } from './copy-messages.js';
-import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
-import { driveReplicationSchema } from '../backend/drive-replication.js';
+import { decodeResumeMessage, resumeBody, RESUME_MESSAGES, type ResumeMessage } from './resume-messages.js';
 
-export const CHANNEL_PROTOCOL = 8;
+export const CHANNEL_PROTOCOL = 9;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -45,38 +54,7 @@ export const ZEROS_PER_MESSAGE = 65_536;
 /** Console bytes in a STATE message. */
 export const CONSOLE_TAIL_BYTES_MAX = 4 << 20;
 
-function hexadecimal(bytes: number): z.ZodString {
-  return z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
-}
-
-const helloSchema = z.object({
-  protocol: z.number().int(),
-  replicaId: z.string().min(1).max(128),
-  engine: z.string().max(256),
-  arch: z.string().max(64),
-});
-const welcomeSchema = z.object({
-  epoch: z.number().int().min(0),
-  primaryId: z.string().min(1).max(128),
-  /** Time between checkpoints; null: the backup follows the log. */
-  checkpointMs: z.number().int().min(1).nullable(),
-  /** Heartbeats over UDP (heartbeat.ts); null: none. */
-  heartbeat: z
-    .object({
-      port: z.number().int().min(1).max(65_535),
-      session: hexadecimal(SESSION_BYTES),
-      secret: hexadecimal(SECRET_BYTES),
-    })
-    .nullable(),
-  /** How the live replica has each drive. */
-  drives: z.array(driveReplicationSchema).max(64),
-});
-const refusedSchema = z.object({ reason: z.string().max(4096) });
-const endSchema = z.object({ digest: z.string().max(64), icount: z.number().int().min(0) });
-
-export type Hello = z.infer<typeof helloSchema>;
-export type Welcome = z.infer<typeof welcomeSchema>;
-export type End = z.infer<typeof endSchema>;
+export type { End, Hello, Welcome };
 
 export interface Page {
   readonly page: number;
@@ -116,7 +94,8 @@ export type Message =
   | { readonly type: 'zeros'; readonly pages: readonly number[] }
   | { readonly type: 'round'; readonly round: number; readonly pages: number }
   | { readonly type: 'stored'; readonly round: number }
-  | CopyMessage;
+  | CopyMessage
+  | ResumeMessage;
 
 const TYPES = [
   '',
@@ -136,6 +115,7 @@ const TYPES = [
   'round',
   'stored',
   ...COPY_MESSAGES,
+  ...RESUME_MESSAGES,
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
@@ -179,6 +159,9 @@ function body(message: Message): Uint8Array[] {
       return [u32(message.round, message.pages)];
     case 'stored':
       return [u32(message.round)];
+    case 'resume':
+    case 'resumed':
+      return resumeBody(message);
     default:
       return copyBody(message);
   }
@@ -236,6 +219,9 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
     case 'stored':
       exactly(rest, 4);
       return { type, round: rest.readUInt32LE(0) };
+    case 'resume':
+    case 'resumed':
+      return decodeResumeMessage(type, rest, parse);
     default:
       return decodeCopyMessage(type, rest);
   }

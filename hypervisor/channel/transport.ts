@@ -110,8 +110,9 @@ function closeAll(server: Server, connections: Set<FrameConnection>, sockets: Se
 export interface ConnectOptions {
   readonly address: string;
   readonly key: Uint8Array | null;
-  /** For the connection, and again for the TLS handshake. */
+  /** For the connection, and again for the TLS handshake unless `handshakeMs` is given. */
   readonly timeoutMs: number;
+  readonly handshakeMs?: number;
   readonly option?: string;
   readonly highWaterBytes?: number;
 }
@@ -125,9 +126,10 @@ export async function connect(options: ConnectOptions): Promise<FrameConnection>
   const option = options.option ?? '--channel';
   const address = parseAddress(option, options.address);
   requireLocalWithoutKey(option, options.address, address, options.key);
+  const { timeoutMs, handshakeMs = timeoutMs } = options;
   try {
-    const socket = await connectSocket(address, options.timeoutMs);
-    const secure = options.key === null ? socket : await secureSocket(socket, options.key, options.timeoutMs);
+    const socket = await connectSocket(address, timeoutMs);
+    const secure = options.key === null ? socket : await secureSocket(socket, options.key, handshakeMs);
     return new FrameConnection(secure, formatAddress(address), options.highWaterBytes);
   } catch (cause) {
     const reason = describeSocketError(cause as NodeJS.ErrnoException);

@@ -203,3 +203,26 @@ test('a stopped primary and a silent network look the same to the backup', async
     expect(ms).toBeLessThan(2 * DETECT_MS);
   }
 }, 60_000);
+
+test('a cable that is cut for less than --detect-ms costs nothing, where TCP alone would wait for longer', async () => {
+  await withSite(
+    async (site) => {
+      // TCP repeats what was lost after 200, 600, 1400 and 3000 ms.
+      for (let cuts = 0; cuts < 2; cuts++) {
+        await site.cut(...P_B);
+        await sleep(1450);
+        await site.fabric.heal();
+        await site.goesOn('primary');
+        await sleep(DETECT_MS);
+      }
+      for (const name of ['primary', 'backup'] as const) {
+        expect(site.replica(name).output).not.toMatch(/lost its backup|is gone|arbiter/);
+        expect(site.replica(name).output).toMatch(/the channel goes on/);
+        expect(site.replica(name).ended).toBe(false);
+      }
+      expect(site.shown('backup')).toBe(0);
+      site.lastTick();
+    },
+    { detectMs: 2500 },
+  );
+}, 30_000);

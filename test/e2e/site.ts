@@ -86,6 +86,8 @@ export interface SiteOptions {
   readonly arbiter?: 'disk-server' | 'etcd';
   /** The guest serves keys and values, its disk and its switch are on the arbiter's host; otherwise it says that it lives. */
   readonly service?: boolean;
+  /** --detect-ms of both. */
+  readonly detectMs?: number;
 }
 
 export class Site {
@@ -174,7 +176,7 @@ export class Site {
   }
 
   async #start(): Promise<void> {
-    const { arbiter, service } = this.#options;
+    const { arbiter, service, detectMs = DETECT_MS } = this.#options;
     const key = join(this.#folder, 'key');
     generateKey(key);
     await this.#diskServer(key);
@@ -184,7 +186,7 @@ export class Site {
     const common = (name: ReplicaName): string[] => {
       const server = fabric.address('arbiter', name);
       return [
-        ...['--name', 'site', '--key', key, '--detect-ms', String(DETECT_MS)],
+        ...['--name', 'site', '--key', key, '--detect-ms', String(detectMs)],
         ...['--arbiter', arbiter === 'etcd' ? `etcd:http://${server}:2379` : `nbds://${server}`],
         ...['--serial', `file:${this.#console(name)}`],
         ...(service === true ? ['--drive', `nbds://${server}/disk`, '--net', `switch=tcp://${server}:8610`] : []),

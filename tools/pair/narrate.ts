@@ -38,6 +38,10 @@ function sentence(event: AnyEvent): string {
       return `joined ${String(event['primaryId'])}`;
     case 'following':
       return `has the whole state, follows from icount ${String(event['icount'])}`;
+    case 'channel-broken':
+      return `the channel broke (${String(event['reason'])}): waits for its backup to come back`;
+    case 'channel-resumed':
+      return `the channel goes on, after ${ms(event['ms'] as number)}`;
     case 'backup-lost':
       return `lost its backup: ${String(event['reason'])}; outputs are held until the test-and-set is won`;
     case 'alone':

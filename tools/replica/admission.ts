@@ -1,13 +1,14 @@
-/** Edge: the first words of a connection that wants to become the backup. */
-import { encodeMessage } from '../../hypervisor/channel/messages.js';
+/** Edge: the first words of a connection that wants to become the backup, or to carry the channel of the one there is. */
+import { encodeMessage, type Hello } from '../../hypervisor/channel/messages.js';
+import type { Resume } from '../../hypervisor/channel/resume-messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
-import { refusesHello } from './handshake.js';
+import { refusesFirst } from './handshake.js';
 
 /** A joiner says who it is within this time. */
 const HELLO_MS = 5000;
 
-/** Wait for a joiner's hello. Resolves to its id, or to null when it went away or was refused. */
-export function awaitHello(connection: FrameConnection): Promise<string | null> {
+/** Wait for a connection's first message. Resolves to null when it went away or was refused. */
+export function awaitFirst(connection: FrameConnection): Promise<Hello | Resume | null> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       connection.close();
@@ -20,11 +21,9 @@ export function awaitHello(connection: FrameConnection): Promise<string | null> 
     connection.onFrame = (bytes) => {
       clearTimeout(timer);
       connection.onFrame = null;
-      const hello = refusesHello(bytes);
-      if (typeof hello === 'string') {
-        refuse(connection, hello);
-        resolve(null);
-      } else resolve(hello.replicaId);
+      const first = refusesFirst(bytes);
+      if (typeof first === 'string') refuse(connection, first);
+      resolve(typeof first === 'string' ? null : first);
     };
   });
 }

@@ -2,16 +2,19 @@
  * Edge: a live replica's one backup, from its hello to its loss.
  *
  *   accept() -> hello -> StateSender (the guest runs) -> sent -> PrimaryLink -> release()
+ *            -> resume -> the PrimaryLink there is, on another connection
  *
  * Tells what happens through its hooks and decides nothing: that is primary-state.ts.
  */
+import { randomBytes } from 'node:crypto';
 import { ReplicaError } from '../../emulator/errors.js';
 import type { Welcome } from '../../hypervisor/channel/messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
+import { RESUME_SECRET_BYTES, type Resume } from '../../hypervisor/channel/resume-messages.js';
 import { FlowControl } from '../../hypervisor/ft/flow-control.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
-import { awaitHello, refuse } from './admission.js';
+import { awaitFirst, refuse } from './admission.js';
 import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
@@ -38,7 +41,10 @@ export interface DeskOptions {
   readonly onEvent: (event: SessionEvent) => void;
 }
 
-export interface DeskHooks extends PrimaryLinkHooks {
+/** Time between questions whether the backup's process is there. */
+const ASK_MS = 10;
+
+export interface DeskHooks extends Omit<PrimaryLinkHooks, 'broken'> {
   /** Whether a backup may join now. */
   readonly vacant: () => boolean;
   readonly epoch: () => number;
@@ -61,6 +67,7 @@ export class BackupDesk {
   /** Host time before which the guest rests, in ms, so that the backup keeps up; 0: it does not rest. */
   #restUntilMs = 0;
   #link: PrimaryLink | null = null;
+  #secret: string | null = null;
   #heartbeat: HeartbeatPeer | null = null;
   #transfer: Transfer | null = null;
   #lag: Samples | null = null;
@@ -115,8 +122,13 @@ export class BackupDesk {
 
   /** Let a connection join as the backup. Resolves when it has joined or was refused. */
   async accept(connection: FrameConnection, heartbeats: HeartbeatPort | null): Promise<void> {
-    const replicaId = await awaitHello(connection);
-    if (replicaId === null) return;
+    const first = await awaitFirst(connection);
+    if (first === null) return;
+    if ('nextSeq' in first) {
+      this.#resume(connection, first);
+      return;
+    }
+    const { replicaId } = first;
     if (!this.#hooks.vacant()) {
       refuse(connection, 'there is a backup already, or the run is over');
       return;
@@ -137,6 +149,29 @@ export class BackupDesk {
     } finally {
       this.#sender = null;
       this.#paused = false;
+    }
+  }
+
+  /** The backup that there is comes on another connection. */
+  #resume(connection: FrameConnection, resume: Resume): void {
+    const result = this.#link?.resume(connection, resume) ?? 'this backup was given up';
+    if (typeof result === 'string') refuse(connection, result);
+    else this.#options.onEvent({ kind: 'channel-resumed', ms: result });
+  }
+
+  #awaits(link: PrimaryLink): boolean {
+    return link === this.#link && link.broken;
+  }
+
+  /** The channel is broken. As long as the backup's process is there it may come back; the detector decides how long. */
+  async #askForBackup(link: PrimaryLink, heartbeat: HeartbeatPeer | null): Promise<void> {
+    while (heartbeat !== null && this.#awaits(link)) {
+      const gone = await heartbeat.refused();
+      if (gone && this.#awaits(link)) {
+        this.#hooks.closed();
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }
   }
 
@@ -212,12 +247,15 @@ export class BackupDesk {
   #senderTo(connection: FrameConnection, replicaId: string, heartbeat: Welcome['heartbeat']): StateSender {
     const { live, console, detectMs, onEvent } = this.#options;
     const { machine, recorder } = live;
+    // A UNIX socket breaks only when a process ends.
+    this.#secret = connection.remoteHost === null ? null : randomBytes(RESUME_SECRET_BYTES).toString('hex');
     const header = machineHeader(machine.config, 0, machine.icount);
     const welcome = {
       epoch: this.#hooks.epoch(),
       primaryId: this.#options.replicaId,
       checkpointMs: this.#options.checkpointMs,
       heartbeat,
+      resume: this.#secret,
       drives: this.#options.drives.map(({ shared, backupReads }) => ({ shared, backupReads })),
     };
     return new StateSender(
@@ -249,14 +287,25 @@ export class BackupDesk {
   #sent(connection: FrameConnection, replicaId: string, transfer: Transfer): void {
     const { checkpointMs, console, detectMs, lagMs, live, onEvent } = this.#options;
     this.#transfer = transfer;
-    this.#link = new PrimaryLink(connection, { detectMs, lagMs, firstSeq: live.recorder.lastSeq + 1 }, this.#hooks);
+    const firstSeq = live.recorder.lastSeq + 1;
+    const link: PrimaryLink = new PrimaryLink(
+      connection,
+      { detectMs, lagMs, firstSeq, secret: this.#secret, replicaId },
+      {
+        ...this.#hooks,
+        broken: (reason) => {
+          onEvent({ kind: 'channel-broken', reason });
+          void this.#askForBackup(link, this.#heartbeat);
+        },
+      },
+    );
+    this.#link = link;
     this.#lag = this.#link.lag;
     this.#flow.restart(live.recorder.lastSeq);
     this.#sender = null;
     this.#paused = false;
     if (checkpointMs !== null) {
       const { machine, recorder, settings } = live;
-      const link = this.#link;
       this.#checkpointer = new Checkpointer({ machine, recorder, settings, console, link, intervalMs: checkpointMs });
     }
     this.#hooks.stateSent();

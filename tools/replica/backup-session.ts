@@ -4,31 +4,29 @@
  * those of backup-state.ts; this file performs them.
  *
  *   connect -> HELLO -> WELCOME, PAGES ..., STATE -> LOG ... -> silent -> drain -> test-and-set -> live
+ *   (backup-channel.ts: the connection, and those that take its place)
  */
 import { DecodeError, DivergenceError, ReplicaError } from '../../emulator/errors.js';
-import { decodeMessage, encodeMessage, type Message } from '../../hypervisor/channel/messages.js';
-import { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
+import type { Message } from '../../hypervisor/channel/messages.js';
+import type { BackupReplica } from '../../hypervisor/ft/backup-replica.js';
 import { nextBackup, type BackupEffect, type BackupInput, type BackupState } from '../../hypervisor/ft/backup-state.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import { LogAccount } from '../../hypervisor/log/account.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
+import { BackupChannel } from './backup-channel.js';
 import { ExecutionLag } from './execution-lag.js';
 import { Follower } from './follower.js';
 import { ownHello } from './handshake.js';
 import { hostMs } from './host-time.js';
 import { Joiner } from './joiner.js';
-import type { BackupSessionOptions } from './backup-session-options.js';
+import type { BackupOutcome, BackupSessionOptions } from './backup-session-options.js';
 import { PrimaryWatch } from './primary-watch.js';
 import type { Takeover } from './result.js';
 import { TRANSFER_PROGRESS_MS, type TransferProgress } from './state-sender.js';
 import { TakeoverTimes } from './takeover-times.js';
 import { throttled } from './throttled.js';
 
-/** How following ended. */
-export type BackupOutcome = 'finished' | 'live';
-
 const ARBITER_RETRY_MS = 200;
-const PROBE_RETRY_MS = 10;
 
 export class BackupSession {
   readonly account = new LogAccount();
@@ -36,12 +34,12 @@ export class BackupSession {
   readonly #joiner: Joiner;
   readonly #options: BackupSessionOptions;
   readonly #watch: PrimaryWatch;
+  readonly #channel: BackupChannel;
   #state: BackupState = 'joining';
   #follower: Follower | null = null;
   #epoch = 0;
   readonly #times = new TakeoverTimes();
   readonly #progress: (progress: TransferProgress) => void;
-  #ended = false;
   #startMs = hostMs();
   #resolve: ((outcome: BackupOutcome) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -57,12 +55,16 @@ export class BackupSession {
           if (this.#state === 'replaying') this.#acknowledge();
         });
       },
+      heardBeside: () => {
+        this.#channel.heardBeside();
+      },
       silent: () => {
         this.#guard(() => {
           this.#suspect('silent');
         });
       },
     });
+    this.#channel = this.#openChannel();
     this.#joiner = new Joiner(options.checkConfig);
     this.#progress = throttled(TRANSFER_PROGRESS_MS, (progress) => {
       options.onEvent({ kind: 'receiving', progress });
@@ -102,23 +104,47 @@ export class BackupSession {
 
   /** Join and follow until the log ends or this replica has won the right to go live. */
   follow(): Promise<BackupOutcome> {
-    const { connection } = this.#options;
-    connection.onFrame = (bytes) => {
-      this.#guard(() => {
-        this.#receive(bytes);
-      });
-    };
-    connection.onClose = () => void this.#channelClosed();
+    this.#channel.start();
     this.#watch.start();
-    connection.send(encodeMessage({ type: 'hello', hello: ownHello(this.#options.replicaId) }));
+    this.#channel.send({ type: 'hello', hello: ownHello(this.#options.replicaId) });
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  #receive(bytes: Uint8Array): void {
-    const message = decodeMessage(bytes);
+  /** Nothing more is to be said: the machine is another's, or the run is over. */
+  close(): void {
+    this.#channel.close();
+  }
+
+  #openChannel(): BackupChannel {
+    return new BackupChannel(this.#options, {
+      received: (message) => {
+        this.#guard(() => {
+          this.#receive(message);
+        });
+      },
+      nextSeq: () => {
+        const { replica } = this;
+        return replica === null || this.#state !== 'replaying' ? null : replica.receivedSeq + 1;
+      },
+      dropped: () => {
+        this.#joiner.dropStaged();
+      },
+      resumed: (ms) => {
+        this.#acknowledge();
+        this.#options.onEvent({ kind: 'channel-resumed', ms });
+      },
+      ended: (reason) => {
+        this.#guard(() => {
+          this.#suspect(reason);
+        });
+      },
+    });
+  }
+
+  #receive(message: Message): void {
     this.#watch.heard();
     switch (message.type) {
       case 'refused':
@@ -134,7 +160,7 @@ export class BackupSession {
         return;
       case 'round':
         this.#joiner.roundEnded(message.round);
-        this.#options.connection.send(encodeMessage({ type: 'stored', round: message.round }));
+        this.#channel.send({ type: 'stored', round: message.round });
         return;
       case 'digests':
       case 'block':
@@ -152,7 +178,7 @@ export class BackupSession {
         this.#acknowledge();
         return;
       case 'bye':
-        this.#bye();
+        if (this.#state === 'replaying' && this.replica?.end == null) this.#suspect('bye');
         return;
       default:
         throw new DecodeError('bad-type', 0, `a live replica does not send ${message.type}`);
@@ -162,6 +188,7 @@ export class BackupSession {
   #welcome(message: Extract<Message, { type: 'welcome' }>): void {
     const { epoch, primaryId } = this.#joiner.welcome(message);
     this.#epoch = epoch;
+    this.#channel.welcomed(message.welcome.resume);
     this.#watch.joined(this.#options.connection, message.welcome);
     this.#options.onEvent({ kind: 'joined', primaryId });
   }
@@ -171,18 +198,12 @@ export class BackupSession {
     const joins = this.#follower === null;
     if (!joins && this.#state !== 'replaying') return;
     this.#follower?.stop();
-    const machine = this.#joiner.complete(message);
-    const { firstSeq, consoleOffset, console } = message;
-    const replica = new BackupReplica({
-      machine,
-      firstSeq,
-      settings: this.#joiner.settings,
-      console: { offset: consoleOffset, bytes: console },
-      disks: this.#options.disks,
+    const { disks, onSnapshot } = this.#options;
+    const replica = this.#joiner.complete(message, {
+      ...{ disks, onSnapshot },
       onFrame: (frame) => {
         this.account.addFrame(frame);
       },
-      onSnapshot: this.#options.onSnapshot,
     });
     if (joins) this.#startMs = hostMs();
     this.#follower = new Follower(replica, this.lag, this.#options, {
@@ -201,7 +222,7 @@ export class BackupSession {
     });
     if (joins) this.#input({ kind: 'state-complete' });
     this.#acknowledge();
-    if (joins) this.#options.onEvent({ kind: 'following', icount: machine.icount });
+    if (joins) this.#options.onEvent({ kind: 'following', icount: replica.machine.icount });
   }
 
   #log(frame: Uint8Array): void {
@@ -211,41 +232,22 @@ export class BackupSession {
     this.#acknowledge();
   }
 
-  #bye(): void {
-    if (this.#state !== 'replaying' || this.replica?.end != null) return;
-    this.#suspect('bye');
-  }
-
   #acknowledge(): void {
     const { replica } = this;
     if (replica === null || this.#state !== 'replaying') return;
     const { receivedSeq, executedSeq } = replica;
     const icount = replica.machine.icount;
-    this.#options.connection.send(encodeMessage({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.lag.ms }));
+    this.#channel.send({ type: 'ack', receivedSeq, executedSeq, icount, lagMs: this.lag.ms });
   }
 
   #logEnded(replica: BackupReplica): void {
     this.#acknowledge();
     const digest = replica.comparedDigest ?? '';
-    this.#options.connection.send(encodeMessage({ type: 'end', end: { digest, icount: replica.machine.icount } }));
+    this.#channel.send({ type: 'end', end: { digest, icount: replica.machine.icount } });
     this.#input({ kind: 'log-ended' });
   }
 
   // --- the primary's silence ---
-
-  /** The channel is closed: ask until it is known that nobody listens there, or silence has lasted long enough. */
-  async #channelClosed(): Promise<void> {
-    while (!this.#ended && (this.#state === 'joining' || this.#state === 'replaying')) {
-      if (await this.#options.primaryGone()) {
-        this.#guard(() => {
-          this.#suspect('connection-refused');
-        });
-        return;
-      }
-      // A dying process closes its sockets one after the other.
-      await new Promise((resolve) => setTimeout(resolve, PROBE_RETRY_MS));
-    }
-  }
 
   #suspect(reason: Takeover['reason']): void {
     if (this.#state !== 'joining' && this.#state !== 'replaying') return;
@@ -281,7 +283,7 @@ export class BackupSession {
     switch (effect) {
       case 'close-channel':
         this.#watch.endHeartbeats();
-        this.#options.connection.close();
+        this.#channel.close();
         return;
       case 'test-and-set':
         void this.#contend();
@@ -329,18 +331,17 @@ export class BackupSession {
   #failed(error: unknown): void {
     if (error instanceof DivergenceError) this.#diverged(error);
     this.#over();
-    this.#options.connection.close();
     this.#reject?.(error);
   }
 
   #diverged(error: DivergenceError): void {
-    this.#options.connection.send(encodeMessage({ type: 'diverged', what: error.message }));
+    this.#channel.send({ type: 'diverged', what: error.message });
     this.#input({ kind: 'diverged' });
   }
 
   #over(): void {
-    this.#ended = true;
     this.#watch.stop();
+    this.#channel.close();
     this.#follower?.stop();
   }
 }

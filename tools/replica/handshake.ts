@@ -2,6 +2,7 @@
 import { ENGINE_VERSION } from '../../emulator/vcpu.js';
 import { ConfigError, DecodeError } from '../../emulator/errors.js';
 import { CHANNEL_PROTOCOL, decodeMessage, type Hello } from '../../hypervisor/channel/messages.js';
+import type { Resume } from '../../hypervisor/channel/resume-messages.js';
 import { decodeHeader, encodeHeader, type LogHeader } from '../../hypervisor/log/header.js';
 import { machineConfigSchema, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { FT86_VERSION } from '../version.js';
@@ -44,19 +45,26 @@ export function configOfHeader(bytes: Uint8Array): MachineConfig {
   return parsed.data;
 }
 
-/** Examine a joiner's first message: its hello, or the reason to refuse it. */
-export function refusesHello(bytes: Uint8Array): string | Hello {
-  let hello: Hello;
+/** Examine a connection's first message: what a joiner or a backup says first, or the reason to refuse it. */
+export function refusesFirst(bytes: Uint8Array): string | Hello | Resume {
   try {
     const message = decodeMessage(bytes);
-    if (message.type !== 'hello') return `a joining backup says hello first, not ${message.type}`;
-    hello = message.hello;
+    if (message.type === 'hello') return refusesHello(message.hello);
+    if (message.type === 'resume') return refusesProtocol(message.resume) ?? message.resume;
+    return `a joining backup says hello first, not ${message.type}`;
   } catch (error) {
     if (error instanceof DecodeError) return error.message;
     throw error;
   }
-  if (hello.protocol !== CHANNEL_PROTOCOL)
-    return `protocol: the backup has ${hello.protocol}, the primary ${CHANNEL_PROTOCOL}`;
+}
+
+function refusesProtocol({ protocol }: { readonly protocol: number }): string | null {
+  return protocol === CHANNEL_PROTOCOL ? null : `protocol: the backup has ${protocol}, the primary ${CHANNEL_PROTOCOL}`;
+}
+
+function refusesHello(hello: Hello): string | Hello {
+  const refusal = refusesProtocol(hello);
+  if (refusal !== null) return refusal;
   if (hello.engine !== ENGINE_VERSION)
     return `engineVersion: the backup has ${hello.engine}, the primary ${ENGINE_VERSION}`;
   if (hello.arch !== process.arch) return `arch: the backup has ${hello.arch}, the primary ${process.arch}`;

@@ -18,6 +18,9 @@ import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { HeartbeatSession, type HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 
+/** A host that refuses a datagram says so within this time, or what it said counts as lost. */
+const REFUSED_MS = 20;
+
 /** Told about each sign of the other side's life. */
 type Heard = () => void;
 
@@ -63,6 +66,32 @@ export class HeartbeatPeer {
     if (!this.#session.receive(bytes)) return;
     if (from !== null) this.#peer = from;
     this.#heard();
+  }
+
+  /**
+   * Ask the other side's host whether anybody is there: true when the datagram is refused, because its process has ended. False
+   * also when nothing is known.
+   */
+  async refused(): Promise<boolean> {
+    const datagram = this.#peer === null ? null : this.#session.next();
+    if (datagram === null || this.#peer === null) return false;
+    const { host, port } = this.#peer;
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    try {
+      return await new Promise<boolean>((resolve) => {
+        socket.on('error', (error: NodeJS.ErrnoException) => {
+          resolve(error.code === 'ECONNREFUSED');
+        });
+        setTimeout(() => {
+          resolve(false);
+        }, REFUSED_MS);
+        socket.connect(port, host, () => {
+          socket.send(datagram);
+        });
+      });
+    } finally {
+      socket.close();
+    }
   }
 
   end(): void {

@@ -4,6 +4,7 @@
  */
 import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';
+import { BackupReplica, type BackupOptions } from '../../hypervisor/ft/backup-replica.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { Settings } from '../../hypervisor/ft/settings.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
@@ -41,10 +42,6 @@ export class Joiner {
   /** Time between checkpoints; null: the log is followed. */
   get checkpointMs(): number | null {
     return this.#checkpointMs;
-  }
-  /** What was set on the live replica until the newest state. */
-  get settings(): Settings {
-    return this.#settings;
   }
   get machine(): Machine | null {
     return this.#machine;
@@ -91,8 +88,11 @@ export class Joiner {
     }
   }
 
-  /** The state, or a checkpoint, is whole: returns the machine at the live replica's icount. @throws DecodeError */
-  complete(message: Extract<Message, { type: 'state' }>): Machine {
+  /** The state, or a checkpoint, is whole: a replica that follows the log from there. @throws DecodeError */
+  complete(
+    message: Extract<Message, { type: 'state' }>,
+    options: Pick<BackupOptions, 'disks' | 'onFrame' | 'onSnapshot'>,
+  ): BackupReplica {
     const machine = this.#joining();
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
@@ -106,7 +106,15 @@ export class Joiner {
     this.#staged = [];
     this.#pagesStored = 0;
     this.#complete = true;
-    return machine;
+    const { firstSeq, consoleOffset: offset, console: bytes } = message;
+    return new BackupReplica({ ...options, machine, firstSeq, settings: this.#settings, console: { offset, bytes } });
+  }
+
+  /** What has come of the next checkpoint comes again. */
+  dropStaged(): void {
+    if (!this.#complete) return;
+    this.#staged = [];
+    this.#pagesStored = 0;
   }
 
   /** Something that the machine's configuration will name. */

@@ -2,22 +2,38 @@
  * Edge: a live replica's side of the logging channel to one backup, from the moment its state is sent.
  *
  *   log frames, heartbeats ->      <- acknowledgements, the backup's end or divergence
+ *   the connection breaks -> what is not acknowledged is kept -> resume() on another one -> it is sent again
  *
  * The state itself counts as the entry before the log's first: until it is acknowledged, the backup owes an answer.
  */
+import { timingSafeEqual } from 'node:crypto';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { decodeMessage, encodeMessage, type End, type Message } from '../../hypervisor/channel/messages.js';
 import { DecodeError } from '../../emulator/errors.js';
+import type { Resume } from '../../hypervisor/channel/resume-messages.js';
 import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
 import { LagGovernor } from '../../hypervisor/ft/lag-governor.js';
+import { StallWatch } from '../../hypervisor/ft/stall-watch.js';
+import { Unacknowledged } from '../../hypervisor/ft/unacknowledged.js';
 import { hostMs } from './host-time.js';
 import { Samples } from './result.js';
+
+export interface PrimaryLinkOptions {
+  readonly detectMs: number;
+  readonly lagMs: number;
+  readonly firstSeq: number;
+  /** Of the join, in hexadecimal; null: a connection that closes is the backup's end. */
+  readonly secret: string | null;
+  readonly replicaId: string;
+}
 
 export interface PrimaryLinkHooks {
   /** The backup holds the log up to `seq` and has executed it up to `executedSeq`. */
   acknowledged(seq: number, executedSeq: number): void;
   /** The backup reached the log's end. */
   ended(end: End): void;
+  /** The connection is gone, and the backup may come back on another one. */
+  broken(reason: string): void;
   /** The backup closed the channel, or its process ended. */
   closed(): void;
   /** The backup found a difference and stopped. */
@@ -25,35 +41,38 @@ export interface PrimaryLinkHooks {
 }
 
 export class PrimaryLink {
-  readonly #connection: FrameConnection;
+  #connection: FrameConnection | null = null;
+  readonly #options: PrimaryLinkOptions;
   readonly #hooks: PrimaryLinkHooks;
+  readonly #unacknowledged: Unacknowledged;
+  readonly #stall: StallWatch;
   readonly #detector: FailureDetector;
   readonly #governor: LagGovernor;
   #ackedSeq: number;
   #lastSeq: number;
   #closed = false;
+  #ended = false;
+  #brokenMs = 0;
   /** Execution lag as the backup measures it. */
   readonly lag = new Samples();
   lagMs = 0;
 
-  constructor(
-    connection: FrameConnection,
-    options: { readonly detectMs: number; readonly lagMs: number; readonly firstSeq: number },
-    hooks: PrimaryLinkHooks,
-  ) {
-    this.#connection = connection;
+  constructor(connection: FrameConnection, options: PrimaryLinkOptions, hooks: PrimaryLinkHooks) {
+    this.#options = options;
     this.#hooks = hooks;
+    this.#stall = new StallWatch(options.detectMs);
+    this.#unacknowledged = new Unacknowledged(options.firstSeq);
     this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
     this.#governor = new LagGovernor(options.lagMs);
     this.#lastSeq = options.firstSeq - 1;
     this.#ackedSeq = this.#lastSeq - 1;
     this.#detector.expectsAck(hostMs());
-    connection.onFrame = (bytes) => {
-      this.#receive(bytes);
-    };
-    connection.onClose = () => {
-      if (!this.#closed) hooks.closed();
-    };
+    this.#listen(connection);
+  }
+
+  /** Nothing carries the channel, and it is not given up. */
+  get broken(): boolean {
+    return this.#connection === null && !this.#closed;
   }
 
   get ackedSeq(): number {
@@ -66,7 +85,7 @@ export class PrimaryLink {
     this.#lastSeq = lastSeq;
     this.#detector.expectsAck(now);
     this.#governor.sent(lastSeq, now);
-    this.#connection.send(encodeMessage({ type: 'log', frame }));
+    this.#send([encodeMessage({ type: 'log', frame })], lastSeq);
   }
 
   /** Send the frames of a checkpoint, which counts as entry `seq`. */
@@ -74,16 +93,43 @@ export class PrimaryLink {
     if (this.#closed) return;
     this.#lastSeq = seq;
     this.#detector.expectsAck(hostMs());
-    for (const frame of frames) this.#connection.send(frame);
+    this.#send(frames, seq);
+  }
+
+  /**
+   * Go on over another connection, which has said that it is the backup. Returns how many ms the channel was broken (0: the
+   * old connection seemed whole), or why not.
+   */
+  resume(connection: FrameConnection, { replicaId, secret, nextSeq }: Resume): number | string {
+    const own = this.#options;
+    if (this.#closed || this.#ended) return 'this backup was given up';
+    if (own.secret === null || replicaId !== own.replicaId || !sameSecret(secret, own.secret)) return 'not this backup';
+    const rest = this.#unacknowledged.after(nextSeq);
+    if (rest === null) return `the log does not go on at entry ${nextSeq}`;
+    const now = hostMs();
+    const brokenMs = this.#connection === null ? now - this.#brokenMs : 0;
+    this.#drop();
+    this.#listen(connection);
+    connection.send(encodeMessage({ type: 'resumed' }));
+    for (const message of rest) connection.send(message);
+    this.#holds(nextSeq - 1, now);
+    return brokenMs;
   }
 
   heartbeat(consoleReleased: number): void {
-    if (!this.#closed) this.#connection.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
+    if (!this.#closed) this.#connection?.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
   }
 
   /** The backup lives, as another way than the channel has shown. */
   heard(): void {
-    this.#detector.heard(hostMs());
+    const now = hostMs();
+    this.#detector.heard(now);
+    const connection = this.#connection;
+    if (connection === null || this.#closed || this.#ended || this.#options.secret === null) return;
+    if (!this.#stall.stalled(connection.bytesReceived, now)) return;
+    // The backup may hear this side and not know that it is not heard.
+    this.#drop();
+    this.#lost('it carries nothing from the backup');
   }
 
   /** How long to rest after `workedMs` so that the backup keeps up. */
@@ -104,8 +150,48 @@ export class PrimaryLink {
   close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#connection.send(encodeMessage({ type: 'bye', reason }));
-    this.#connection.close();
+    this.#connection?.send(encodeMessage({ type: 'bye', reason }));
+    this.#connection?.close();
+  }
+
+  #listen(connection: FrameConnection): void {
+    this.#connection = connection;
+    this.#stall.begin(connection.bytesReceived, hostMs());
+    connection.onFrame = (bytes) => {
+      this.#receive(bytes);
+    };
+    connection.onClose = (reason) => {
+      this.#lost(reason);
+    };
+  }
+
+  /** The connection is closed. */
+  #lost(reason: string): void {
+    if (this.#closed) return;
+    if (this.#options.secret === null || this.#ended) {
+      this.#hooks.closed();
+      return;
+    }
+    this.#connection = null;
+    this.#brokenMs = hostMs();
+    // A channel that is not there is an answer that is owed, whatever is heard beside it.
+    this.#detector.expectsAck(this.#brokenMs);
+    this.#hooks.broken(reason);
+  }
+
+  /** Hear nothing more of the connection there is. */
+  #drop(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (connection === null) return;
+    connection.onClose = null;
+    connection.onFrame = () => undefined;
+    connection.close();
+  }
+
+  #send(messages: readonly Uint8Array[], lastSeq: number): void {
+    if (this.#options.secret !== null) this.#unacknowledged.sent(messages, lastSeq);
+    for (const message of messages) this.#connection?.send(message);
   }
 
   #receive(bytes: Uint8Array): void {
@@ -120,8 +206,10 @@ export class PrimaryLink {
     }
     this.#detector.heard(hostMs());
     if (message.type === 'ack') this.#ack(message);
-    else if (message.type === 'end') this.#hooks.ended(message.end);
-    else if (message.type === 'diverged') this.#hooks.diverged(message.what);
+    else if (message.type === 'end') {
+      this.#ended = true;
+      this.#hooks.ended(message.end);
+    } else if (message.type === 'diverged') this.#hooks.diverged(message.what);
   }
 
   #ack(ack: Extract<Message, { type: 'ack' }>): void {
@@ -130,14 +218,23 @@ export class PrimaryLink {
       this.close(`acknowledgement of entry ${ack.receivedSeq}, sent only up to ${this.#lastSeq}`);
       return;
     }
-    // One that confirms nothing new is a heartbeat: entries may be lost on their way to the backup.
-    if (ack.receivedSeq > this.#ackedSeq) {
-      this.#ackedSeq = ack.receivedSeq;
-      this.#detector.acknowledged(hostMs(), this.#ackedSeq < this.#lastSeq);
-    }
+    this.#holds(ack.receivedSeq, hostMs());
     this.#governor.executed(ack.executedSeq);
     this.lagMs = ack.lagMs;
     this.lag.add(ack.lagMs);
     this.#hooks.acknowledged(ack.receivedSeq, ack.executedSeq);
   }
+
+  /** The backup says that it holds every entry up to `seq`. */
+  #holds(seq: number, now: number): void {
+    // A word that confirms nothing new is a heartbeat: entries may be lost on their way to the backup.
+    if (seq <= this.#ackedSeq && this.#ackedSeq < this.#lastSeq) return;
+    this.#ackedSeq = Math.max(this.#ackedSeq, seq);
+    this.#unacknowledged.acknowledged(this.#ackedSeq);
+    this.#detector.acknowledged(now, this.#ackedSeq < this.#lastSeq);
+  }
+}
+
+function sameSecret(given: string, own: string): boolean {
+  return timingSafeEqual(Buffer.from(given, 'hex'), Buffer.from(own, 'hex'));
 }

@@ -19,6 +19,8 @@ const WATCH_MS = 20;
 export interface PrimaryWatchHooks {
   /** A sign of life. */
   heard(nowMs: number): void;
+  /** A sign of life over UDP. */
+  heardBeside(): void;
   /** The timer: time to tell that this backup lives. */
   look(): void;
   /** No sign of life for too long. Called again as long as that is so. */
@@ -51,6 +53,7 @@ export class PrimaryWatch {
   joined(connection: FrameConnection, welcome: Welcome): void {
     this.#heartbeat = joinHeartbeats(connection, welcome, () => {
       this.heard();
+      this.#hooks.heardBeside();
     });
   }
 

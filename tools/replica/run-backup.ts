@@ -7,7 +7,7 @@ import { ConfigError, DivergenceError, ReplicaError } from '../../emulator/error
 import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
 import { checkAddress } from '../../hypervisor/channel/address.js';
 import { encodeMessage } from '../../hypervisor/channel/messages.js';
-import { connect, type FrameConnection, type Listener } from '../../hypervisor/channel/transport.js';
+import type { FrameConnection, Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
@@ -17,8 +17,8 @@ import type { BackupEvent } from './backup-session-options.js';
 import { controlHandler, SnapshotRequests, type ReplicaParts } from './control-handler.js';
 import { ControlServer } from './control-server.js';
 import { CopyReceiver } from './copy-receiver.js';
+import { connectPatiently, dialAgain } from './dial-primary.js';
 import type { EtcdPool } from './etcd-pool.js';
-import { hostMs } from './host-time.js';
 import { LiveSession } from './live-session.js';
 import type { SessionEvent } from './live-session-options.js';
 import { explainDivergence } from './divergence.js';
@@ -77,8 +77,6 @@ export interface BackupRunOptions {
 }
 
 const PROGRESS_MS = 250;
-const CONNECT_RETRY_MS = 100;
-const PROBE_MS = 1000;
 
 export async function runBackup(options: BackupRunOptions): Promise<ReplicaReport> {
   const replicaId = `backup-${randomUUID()}`;
@@ -107,7 +105,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     },
     disks: { drives: disks.drives.map((drive) => ({ ...drive, served: drive.served !== null })), host: own },
     copies: copiesOf(disks, connection, own, options.onEvent),
-    primaryGone: () => nobodyListens(options),
+    dial: (timeoutMs) => dialAgain(options, timeoutMs),
     onSnapshot: (name) => {
       onSnapshot(options, snapshots, backup.machine, name);
     },
@@ -131,7 +129,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
   } finally {
     clearInterval(progress);
     control.close();
-    connection.close();
+    backup.close();
     await disks.close();
     await console.close();
     backup.machine?.dispose();
@@ -300,34 +298,4 @@ function breakOf(options: BackupRunOptions, machine: () => Machine | null): Pick
     ram?.write(address, Uint8Array.of((ram.readU8(address) ?? 0) ^ 0xff));
   };
   return { breakAt: { icount, reached } };
-}
-
-/** Connect, waiting a little for a primary that is still starting. @throws ReplicaError, ConfigError */
-async function connectPatiently(options: BackupRunOptions): Promise<FrameConnection> {
-  const deadline = hostMs() + options.connectMs;
-  for (;;) {
-    try {
-      return await connect({
-        address: options.channel,
-        key: options.key,
-        timeoutMs: options.connectMs,
-        option: '--channel',
-      });
-    } catch (error) {
-      if (!(error instanceof ReplicaError) || hostMs() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
-    }
-  }
-}
-
-/** True when the connection to the primary's address is refused: no process listens there any more. */
-async function nobodyListens(options: BackupRunOptions): Promise<boolean> {
-  try {
-    const probe = await connect({ address: options.channel, key: options.key, timeoutMs: PROBE_MS });
-    probe.close();
-    return false;
-  } catch (error) {
-    const cause = error instanceof ReplicaError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
-    return cause?.code === 'ECONNREFUSED' || cause?.code === 'ENOENT';
-  }
 }

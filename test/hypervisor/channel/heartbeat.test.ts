@@ -111,7 +111,7 @@ describe('the welcome that carries the secret', () => {
   const heartbeat = { port: 1, session: '0'.repeat(16), secret: '0'.repeat(64) };
   /** A WELCOME message with these heartbeats. */
   const welcome = (value: object): Uint8Array => {
-    const rest = { epoch: 1, primaryId: 'a', checkpointMs: null, drives: [] };
+    const rest = { epoch: 1, primaryId: 'a', checkpointMs: null, resume: null, drives: [] };
     const json = Buffer.from(JSON.stringify({ ...rest, heartbeat: value }));
     return Buffer.concat([Uint8Array.of(3, json.length, 0, 0, 0), json]);
   };

@@ -54,6 +54,7 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
         }),
         { nil: null },
       ),
+      resume: fc.option(fc.stringMatching(/^[0-9a-f]{64}$/), { nil: null }),
       drives: fc.array(fc.record({ shared: fc.boolean(), backupReads: fc.boolean() }), { maxLength: 8 }),
     }),
     header: body,
@@ -103,11 +104,12 @@ const GOLDEN: [Message, string][] = [
         primaryId: 'a',
         checkpointMs: null,
         heartbeat: null,
+        resume: null,
         drives: [{ shared: true, backupReads: false }],
       },
       header: Uint8Array.of(9, 8),
     },
-    `036f000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null,"heartbeat":null,"drives":[{"shared":true,"backupReads":false}]}')}0908`,
+    `037d000000${hex('{"epoch":1,"primaryId":"a","checkpointMs":null,"heartbeat":null,"resume":null,"drives":[{"shared":true,"backupReads":false}]}')}0908`,
   ],
   [
     { type: 'pages', pages: [{ page: 0x102, bytes: new Uint8Array(PAGE_BYTES).fill(0xab) }] },
@@ -201,7 +203,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(8);
+    expect(CHANNEL_PROTOCOL).toBe(9);
   });
 });
 
@@ -246,7 +248,7 @@ describe('damage', () => {
 
   test('an unknown type, or none, is refused', () => {
     expect(tryDecode(new Uint8Array(0))).toMatchObject({ code: 'bad-type' });
-    for (const type of [0, 21, 22, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
+    for (const type of [0, 23, 24, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
   });
 });
 

@@ -82,7 +82,7 @@ describe('checkpoints', () => {
     });
     const backup = await rig.backup(address, {
       replicaId: 'the-backup',
-      primaryGone: () => Promise.resolve(true),
+      dial: () => Promise.resolve('gone'),
     });
     expect(await backup.ended).toBe('live');
     const machine = backup.session.machine!;

@@ -120,7 +120,7 @@ describe('a channel that dies in a transfer', () => {
         state ||= message.type === 'state';
         return state || seen++ === boundary ? (state ? 'before' : 'after') : null;
       });
-      const backup = await rig.backup(address, { primaryGone: () => Promise.resolve(true) });
+      const backup = await rig.backup(address, { dial: () => Promise.resolve('gone') });
       const end = await backup.ended;
       // It never held the whole state, so it asks for nothing.
       expect(end).toBeInstanceOf(Error);

@@ -8,8 +8,12 @@ import { connect, listen, type FrameConnection, type Listener } from '../../../h
 import type { Arbiter, ArbiterVerdict } from '../../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../../hypervisor/ft/clock-policy.js';
 import type { Machine } from '../../../hypervisor/machine/machine.js';
-import { BackupSession, type BackupOutcome } from '../../../tools/replica/backup-session.js';
-import type { BackupEvent, BackupSessionOptions } from '../../../tools/replica/backup-session-options.js';
+import { BackupSession } from '../../../tools/replica/backup-session.js';
+import type {
+  BackupEvent,
+  BackupOutcome,
+  BackupSessionOptions,
+} from '../../../tools/replica/backup-session-options.js';
 import type { HeartbeatPort } from '../../../tools/replica/heartbeat-socket.js';
 import { LiveSession } from '../../../tools/replica/live-session.js';
 import type { LiveSessionOptions, SessionEvent } from '../../../tools/replica/live-session-options.js';
@@ -157,7 +161,7 @@ export class Rig {
       arbiter: this.arbiter,
       detectMs: DETECT_MS,
       checkConfig: () => undefined,
-      primaryGone: () => Promise.resolve(false),
+      dial: () => Promise.resolve(null),
       onSnapshot: () => undefined,
       onEvent: (event) => {
         events.push(event);
