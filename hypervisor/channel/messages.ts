@@ -27,6 +27,7 @@
  * | 15 stored | u32 number of the round |
  * | 16 to 20 | copies of disks: copy-messages.ts |
  * | 21, 22 | a connection that broke is replaced: resume-messages.ts |
+ * | 23 to 25 | a live replica without its disks hands over: hand-over-messages.ts |
  */
 import { z } from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
@@ -39,10 +40,11 @@ import {
   type Hello,
   type Welcome,
 } from './join-schemas.js';
+import { decodeHandOverMessage, HAND_OVER_MESSAGES, type HandOverMessage } from './hand-over-messages.js';
 import { COPY_MESSAGES, copyBody, decodeCopyMessage, type CopyMessage } from './copy-messages.js';
 import { decodeResumeMessage, resumeBody, RESUME_MESSAGES, type ResumeMessage } from './resume-messages.js';
 
-export const CHANNEL_PROTOCOL = 9;
+export const CHANNEL_PROTOCOL = 10;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */
@@ -95,7 +97,8 @@ export type Message =
   | { readonly type: 'round'; readonly round: number; readonly pages: number }
   | { readonly type: 'stored'; readonly round: number }
   | CopyMessage
-  | ResumeMessage;
+  | ResumeMessage
+  | HandOverMessage;
 
 const TYPES = [
   '',
@@ -116,6 +119,7 @@ const TYPES = [
   'stored',
   ...COPY_MESSAGES,
   ...RESUME_MESSAGES,
+  ...HAND_OVER_MESSAGES,
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
@@ -162,6 +166,10 @@ function body(message: Message): Uint8Array[] {
     case 'resume':
     case 'resumed':
       return resumeBody(message);
+    case 'disk-away':
+    case 'disk-there':
+    case 'yield':
+      return [];
     default:
       return copyBody(message);
   }
@@ -222,6 +230,10 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
     case 'resume':
     case 'resumed':
       return decodeResumeMessage(type, rest, parse);
+    case 'disk-away':
+    case 'disk-there':
+    case 'yield':
+      return decodeHandOverMessage(type, rest);
     default:
       return decodeCopyMessage(type, rest);
   }

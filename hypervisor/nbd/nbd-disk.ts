@@ -51,6 +51,8 @@ interface Job {
 const EMPTY = new Uint8Array(0);
 const TIMEOUT_MS = 3000;
 const RETRY_MS = 100;
+/** A server that needs longer for a connection is not taken for one that can be reached. */
+const REACH_MS = 1000;
 /** Looks at whether the server answers: after 3 s without any answer the connection is made anew, at most after 64 s. */
 const LOOK_MS = 500;
 const PATIENCE_LOOKS_MIN = 6;
@@ -75,6 +77,7 @@ export class NbdDisk implements DiskBackend {
   #watched: NbdLink | null = null;
   #user: DiskUser | null = null;
   #connecting: Promise<void> | null = null;
+  #brokenMs = 0;
   #flushing = false;
   #closed = false;
   #over = false;
@@ -112,9 +115,27 @@ export class NbdDisk implements DiskBackend {
    */
   async attach(user: DiskUser): Promise<void> {
     this.#user = user;
+    this.#brokenMs = performance.now();
     this.#link?.close();
     this.#link = null;
     await Promise.race([this.#connected(), this.lost]);
+  }
+
+  /** How long, in ms, requests have waited for a connection; 0: they do not. */
+  get awayMs(): number {
+    return this.#link !== null || this.#jobs.size === 0 || this.#over ? 0 : performance.now() - this.#brokenMs;
+  }
+
+  /** Whether the server can be reached now, by a connection of its own. */
+  async reachable(): Promise<boolean> {
+    const { uri, key } = this.#options;
+    try {
+      (await NbdLink.connect({ uri, key, export: uri.export, claim: null, timeoutMs: REACH_MS })).close();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ReplicaError)) throw error;
+      return false;
+    }
   }
 
   /** What another replica wrote and no flush covers yet, in order. Before attach(). */
@@ -224,6 +245,7 @@ export class NbdDisk implements DiskBackend {
     if (link !== this.#link || this.#over) return;
     link.destroy();
     this.#link = null;
+    this.#brokenMs = performance.now();
     if (this.#closed) {
       this.#giveUp();
       return;

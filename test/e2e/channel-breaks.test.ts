@@ -6,62 +6,19 @@
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeMessage, CHANNEL_PROTOCOL, decodeMessage } from '../../hypervisor/channel/messages.js';
 import { readKey } from '../../hypervisor/channel/key-file.js';
-import { connect as connectChannel } from '../../hypervisor/channel/transport.js';
+import { connect } from '../../hypervisor/channel/transport.js';
 import { freePort } from '../hypervisor/ft/etcd-server.js';
 import { ft86 } from './ft86.js';
+import { Proxy } from './proxy.js';
 import { Program } from './site.js';
 
 const NAME = 'breaks';
 const DETECT_MS = 2500;
 const root = join(import.meta.dirname, '../..');
-
-/** Leads to a port, until it is told to break what leads there. */
-class Proxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  port = 0;
-
-  constructor(to: number) {
-    this.#server = createServer((near) => {
-      const far = connect({ host: '127.0.0.1', port: to });
-      for (const socket of [near, far]) {
-        socket.setNoDelay(true);
-        socket.on('error', () => undefined);
-        this.#sockets.add(socket);
-      }
-      const end = (): void => {
-        for (const socket of [near, far]) {
-          socket.destroy();
-          this.#sockets.delete(socket);
-        }
-      };
-      near.on('close', end);
-      far.on('close', end);
-      near.pipe(far).pipe(near);
-    });
-  }
-
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    this.port = (this.#server.address() as { port: number }).port;
-    return `tcp://127.0.0.1:${this.port}`;
-  }
-
-  /** What is under way is lost, both ways. */
-  break(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
-  close(): void {
-    this.#server.close();
-    this.break();
-  }
-}
 
 interface Running {
   readonly primary: Program;
@@ -176,7 +133,7 @@ test('a backup that died is given up at once, not after the time-out', async () 
 test('a stranger who has the key, and not the secret of the join, is refused and disturbs nobody', async () => {
   const { primary, backup, channel } = await pair();
   const id = /"replicaId": "(backup-[^"]+)"/.exec(await ask('status', NAME, '--json'))![1]!;
-  const connection = await connectChannel({ address: channel, key: readKey(join(folder, 'key')), timeoutMs: 1000 });
+  const connection = await connect({ address: channel, key: readKey(join(folder, 'key')), timeoutMs: 1000 });
   const answer = new Promise((resolve) => {
     connection.onFrame = (bytes) => {
       resolve(decodeMessage(bytes));

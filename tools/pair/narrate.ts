@@ -38,6 +38,8 @@ function sentence(event: AnyEvent): string {
       return `joined ${String(event['primaryId'])}`;
     case 'following':
       return `has the whole state, follows from icount ${String(event['icount'])}`;
+    case 'hands-over':
+      return 'its disk server is out of reach, and within that of its backup: hands over';
     case 'channel-broken':
       return `the channel broke (${String(event['reason'])}): waits for its backup to come back`;
     case 'channel-resumed':

@@ -29,6 +29,8 @@ export interface BackupChannelOptions {
   readonly detectMs: number;
   /** Connect to the live replica again; 'gone': nobody listens there any more; null: it cannot be done now. */
   readonly dial: (timeoutMs: number) => Promise<FrameConnection | 'gone' | null>;
+  /** Whether a live replica here could use its disks, and contend. */
+  readonly couldServe: () => Promise<boolean>;
 }
 
 export interface BackupChannelHooks {
@@ -96,6 +98,7 @@ export class BackupChannel {
     connection.onFrame = (bytes) => {
       const message = decodeMessage(bytes);
       if (this.#state === 'resuming') this.#answered(message);
+      else if (message.type === 'disk-away') void this.#lookForDisk();
       else this.#hooks.received(message);
     };
     connection.onClose = () => {
@@ -103,6 +106,10 @@ export class BackupChannel {
       this.#connection = null;
       this.#input({ kind: 'closed' });
     };
+  }
+
+  async #lookForDisk(): Promise<void> {
+    if (await this.#options.couldServe()) this.send({ type: 'disk-there' });
   }
 
   #answered(message: Message): void {

@@ -12,6 +12,7 @@ import type { Welcome } from '../../hypervisor/channel/messages.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { RESUME_SECRET_BYTES, type Resume } from '../../hypervisor/channel/resume-messages.js';
 import { FlowControl } from '../../hypervisor/ft/flow-control.js';
+import { HandOver } from '../../hypervisor/ft/hand-over.js';
 import type { HeartbeatCounts } from '../../hypervisor/ft/heartbeat-session.js';
 import type { LiveReplica } from '../../hypervisor/ft/live-replica.js';
 import { awaitFirst, refuse } from './admission.js';
@@ -19,7 +20,8 @@ import { Checkpointer } from './checkpointer.js';
 import type { ConsoleTail } from './console-tail.js';
 import { machineHeader } from './handshake.js';
 import type { HeartbeatPeer, HeartbeatPort } from './heartbeat-socket.js';
-import { settle, type OpenDrive } from './open-disks.js';
+import { hostMs } from './host-time.js';
+import { awayMs, settle, type OpenDrive } from './open-disks.js';
 import { PrimaryLink, type PrimaryLinkHooks } from './primary-link.js';
 import type { Checkpoints, Samples, Transfer } from './result.js';
 import type { SessionEvent } from './live-session-options.js';
@@ -44,7 +46,7 @@ export interface DeskOptions {
 /** Time between questions whether the backup's process is there. */
 const ASK_MS = 10;
 
-export interface DeskHooks extends Omit<PrimaryLinkHooks, 'broken'> {
+export interface DeskHooks extends Omit<PrimaryLinkHooks, 'broken' | 'diskThere'> {
   /** Whether a backup may join now. */
   readonly vacant: () => boolean;
   readonly epoch: () => number;
@@ -61,6 +63,7 @@ export class BackupDesk {
   readonly #options: DeskOptions;
   readonly #hooks: DeskHooks;
   readonly #flow: FlowControl;
+  #handOver = new HandOver();
   #stoodStill = false;
   #sender: StateSender | null = null;
   #paused = false;
@@ -221,6 +224,9 @@ export class BackupDesk {
   }
 
   heartbeat(consoleReleased: number): void {
+    // A guest that has ended asks nothing of its disks.
+    const { live, drives } = this.#options;
+    if (live.end === null && this.#handOver.asks(awayMs(drives), hostMs())) this.#link?.askForDisk();
     this.#sender?.heartbeat();
     this.#link?.heartbeat(consoleReleased);
     this.#heartbeat?.beat();
@@ -293,6 +299,11 @@ export class BackupDesk {
       { detectMs, lagMs, firstSeq, secret: this.#secret, replicaId },
       {
         ...this.#hooks,
+        diskThere: () => {
+          if (live.end !== null || !this.#handOver.there(awayMs(this.#options.drives), hostMs())) return;
+          onEvent({ kind: 'hands-over' });
+          link.yield();
+        },
         broken: (reason) => {
           onEvent({ kind: 'channel-broken', reason });
           void this.#askForBackup(link, this.#heartbeat);
@@ -300,6 +311,7 @@ export class BackupDesk {
       },
     );
     this.#link = link;
+    this.#handOver = new HandOver();
     this.#lag = this.#link.lag;
     this.#flow.restart(live.recorder.lastSeq);
     this.#sender = null;

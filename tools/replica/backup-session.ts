@@ -177,6 +177,9 @@ export class BackupSession {
         this.replica?.consoleReleased(message.consoleReleased);
         this.#acknowledge();
         return;
+      case 'yield':
+        this.#suspect('handed-over');
+        return;
       case 'bye':
         if (this.#state === 'replaying' && this.replica?.end == null) this.#suspect('bye');
         return;

@@ -54,6 +54,8 @@ export type SessionEvent =
   | { readonly kind: 'transfer'; readonly replicaId: string; readonly progress: TransferProgress }
   | { readonly kind: 'join-failed'; readonly replicaId: string; readonly reason: string }
   | { readonly kind: 'backup-joined'; readonly replicaId: string; readonly transfer: Transfer }
+  /** Its disks' server is out of its reach, and within the backup's. */
+  | { readonly kind: 'hands-over' }
   | { readonly kind: 'channel-broken'; readonly reason: string }
   /** The backup came back on another connection, `ms` after the old one was gone. */
   | { readonly kind: 'channel-resumed'; readonly ms: number }

@@ -25,7 +25,14 @@ export interface OpenDisks {
   readonly lost: Promise<never>;
   /** Use the shared ones as a live replica. Waits for servers. @throws ReplicaError when another replica is live */
   attach(user: DiskUser): Promise<void>;
+  /** Whether the servers of the shared ones can be reached now. */
+  reachable(): Promise<boolean>;
   close(): Promise<void>;
+}
+
+/** How long, in ms, requests have waited for one of their servers; 0: none does. */
+export function awayMs(drives: readonly OpenDrive[]): number {
+  return Math.max(0, ...drives.map(({ served }) => served?.awayMs ?? 0));
 }
 
 /** Open every drive. @throws ConfigError, ReplicaError when a server cannot be reached */
@@ -49,6 +56,10 @@ export async function openDisks(drives: readonly DriveOptions[], key: Uint8Array
     lost,
     attach: async (user) => {
       for (const { served: disk } of open) await disk?.attach(user);
+    },
+    reachable: async () => {
+      for (const { served: disk } of open) if (disk !== null && !(await disk.reachable())) return false;
+      return true;
     },
     close: async () => {
       for (const disk of disks) await disk.close();

@@ -30,6 +30,8 @@ export interface PrimaryLinkOptions {
 export interface PrimaryLinkHooks {
   /** The backup holds the log up to `seq` and has executed it up to `executedSeq`. */
   acknowledged(seq: number, executedSeq: number): void;
+  /** The backup can reach disks and arbiter. */
+  diskThere(): void;
   /** The backup reached the log's end. */
   ended(end: End): void;
   /** The connection is gone, and the backup may come back on another one. */
@@ -52,6 +54,7 @@ export class PrimaryLink {
   #lastSeq: number;
   #closed = false;
   #ended = false;
+  #yielded = false;
   #brokenMs = 0;
   /** Execution lag as the backup measures it. */
   readonly lag = new Samples();
@@ -70,9 +73,9 @@ export class PrimaryLink {
     this.#listen(connection);
   }
 
-  /** Nothing carries the channel, and it is not given up. */
+  /** Nothing carries the channel, and it is not given up: the backup may come back. */
   get broken(): boolean {
-    return this.#connection === null && !this.#closed;
+    return this.#connection === null && !this.#closed && !this.#yielded;
   }
 
   get ackedSeq(): number {
@@ -102,7 +105,7 @@ export class PrimaryLink {
    */
   resume(connection: FrameConnection, { replicaId, secret, nextSeq }: Resume): number | string {
     const own = this.#options;
-    if (this.#closed || this.#ended) return 'this backup was given up';
+    if (this.#closed || this.#ended || this.#yielded) return 'this backup was given up';
     if (own.secret === null || replicaId !== own.replicaId || !sameSecret(secret, own.secret)) return 'not this backup';
     const rest = this.#unacknowledged.after(nextSeq);
     if (rest === null) return `the log does not go on at entry ${nextSeq}`;
@@ -114,6 +117,18 @@ export class PrimaryLink {
     for (const message of rest) connection.send(message);
     this.#holds(nextSeq - 1, now);
     return brokenMs;
+  }
+
+  /** Can the backup reach the disks that this replica cannot? Answered by hooks.diskThere(), or not. */
+  askForDisk(): void {
+    if (!this.#closed) this.#connection?.send(encodeMessage({ type: 'disk-away' }));
+  }
+
+  /** Let the backup go live. It is not given up before it has been silent for the time-out, so it contends first. */
+  yield(): void {
+    if (this.#closed || this.#yielded) return;
+    this.#yielded = true;
+    this.#connection?.send(encodeMessage({ type: 'yield' }));
   }
 
   heartbeat(consoleReleased: number): void {
@@ -168,6 +183,10 @@ export class PrimaryLink {
   /** The connection is closed. */
   #lost(reason: string): void {
     if (this.#closed) return;
+    if (this.#yielded) {
+      this.#connection = null;
+      return;
+    }
     if (this.#options.secret === null || this.#ended) {
       this.#hooks.closed();
       return;
@@ -209,7 +228,8 @@ export class PrimaryLink {
     else if (message.type === 'end') {
       this.#ended = true;
       this.#hooks.ended(message.end);
-    } else if (message.type === 'diverged') this.#hooks.diverged(message.what);
+    } else if (message.type === 'disk-there') this.#hooks.diskThere();
+    else if (message.type === 'diverged') this.#hooks.diverged(message.what);
   }
 
   #ack(ack: Extract<Message, { type: 'ack' }>): void {

@@ -9,7 +9,7 @@ import type { CopyTotals } from './copy-sender.js';
 export const JSON_VERSION = 1;
 
 export interface Takeover {
-  readonly reason: 'silent' | 'connection-refused' | 'bye';
+  readonly reason: 'silent' | 'connection-refused' | 'bye' | 'handed-over';
   /** From the last sign of life to the suspicion. */
   readonly detectMs: number;
   readonly drainMs: number;

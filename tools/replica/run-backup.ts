@@ -105,6 +105,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
     },
     disks: { drives: disks.drives.map((drive) => ({ ...drive, served: drive.served !== null })), host: own },
     copies: copiesOf(disks, connection, own, options.onEvent),
+    couldServe: () => couldServe(disks, options.arbiter),
     dial: (timeoutMs) => dialAgain(options, timeoutMs),
     onSnapshot: (name) => {
       onSnapshot(options, snapshots, backup.machine, name);
@@ -298,4 +299,14 @@ function breakOf(options: BackupRunOptions, machine: () => Machine | null): Pick
     ram?.write(address, Uint8Array.of((ram.readU8(address) ?? 0) ^ 0xff));
   };
   return { breakAt: { icount, reached } };
+}
+
+async function couldServe(disks: OpenDisks, arbiter: Arbiter): Promise<boolean> {
+  try {
+    await arbiter.newestEpoch();
+  } catch (error) {
+    if (!(error instanceof ReplicaError)) throw error;
+    return false;
+  }
+  return disks.reachable();
 }

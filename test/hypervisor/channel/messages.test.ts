@@ -203,7 +203,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(9);
+    expect(CHANNEL_PROTOCOL).toBe(10);
   });
 });
 
@@ -248,7 +248,7 @@ describe('damage', () => {
 
   test('an unknown type, or none, is refused', () => {
     expect(tryDecode(new Uint8Array(0))).toMatchObject({ code: 'bad-type' });
-    for (const type of [0, 23, 24, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
+    for (const type of [0, 26, 27, 127, 255]) expect(refusal(type, 'abc')).toBe('bad-type');
   });
 });
 

@@ -162,6 +162,7 @@ export class Rig {
       detectMs: DETECT_MS,
       checkConfig: () => undefined,
       dial: () => Promise.resolve(null),
+      couldServe: () => Promise.resolve(false),
       onSnapshot: () => undefined,
       onEvent: (event) => {
         events.push(event);
