@@ -6,6 +6,7 @@
 #include <xmmintrin.h>
 #include "core_internal.h"
 #include "hash.h"
+#include "segments.h"
 
 const char *core_error(const core *c) { return c->error; }
 const core_stats *core_statistics(const core *c) { return &c->stats; }
@@ -51,7 +52,6 @@ static bool open_engine(core *c)
     c->ram_offset_high = qemu_ram_addr_from_host_x86_64(c->uc, c->ram + CORE_HOLE_END);
     if (c->rom_mapping)
         c->ram_offset_rom = qemu_ram_addr_from_host_x86_64(c->uc, c->rom_mapping->bytes);
-    core_watch_translation(c);
     return core_install_event_hooks(c) && core_install_port_hooks(c);
 }
 
@@ -302,6 +302,7 @@ static bool deliver(core *c, int vector, bool hardware)
     *level -= 1;
     c->walking = WALK_NONE;
     FIELD(c->env, ENV_OFF_HFLAGS, uint32_t) &= ~HF_INHIBIT_IRQ_MASK;
+    segments_changed(c->env);
     return !c->triple_fault;
 }
 

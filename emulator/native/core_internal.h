@@ -4,7 +4,8 @@
  *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
  *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
- *   features.c CPUID                                translate.c what the engine translates otherwise */
+ *   features.c CPUID                                translate.c what the engine translates otherwise
+ *   segments.c what segments allow                  segment_checks.c where translated code asks them */
 #ifndef FT86_CORE_INTERNAL_H
 #define FT86_CORE_INTERNAL_H
 #include "arch_tlb.h"
@@ -174,8 +175,6 @@ static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL
 /* bus.c */
 bool core_map_bus(core *c, uint64_t start, uint64_t size);
 bool core_install_port_hooks(core *c);
-/* translate.c */
-void core_watch_translation(core *c);
 /* events.c */
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf);
 int core_on_cpuid(uc_engine *uc, void *opaque);

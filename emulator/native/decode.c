@@ -6,12 +6,14 @@
 
 #define BYTES_MAX 15
 
-enum prefix { NOT_A_PREFIX, PREFIX_OTHER, PREFIX_66, PREFIX_F3, PREFIX_F2, PREFIX_LOCK };
+enum prefix { NOT_A_PREFIX, PREFIX_26, PREFIX_64, PREFIX_67, PREFIX_66, PREFIX_F3, PREFIX_F2, PREFIX_LOCK };
 
 static enum prefix prefix_of(uint8_t byte)
 {
     switch (byte) {
-    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67: return PREFIX_OTHER;
+    case 0x26: case 0x2e: case 0x36: case 0x3e: return PREFIX_26;
+    case 0x64: case 0x65: return PREFIX_64;
+    case 0x67: return PREFIX_67;
     case 0x66: return PREFIX_66;
     case 0xf3: return PREFIX_F3;
     case 0xf2: return PREFIX_F2;
@@ -45,7 +47,7 @@ bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint6
 {
     bool seen[PREFIX_LOCK + 1] = { false };
     uint8_t byte;
-    *d = (struct decoded){ .pc = pc };
+    *d = (struct decoded){ .pc = pc, .segment = -1 };
     for (;;) {
         if (d->length == BYTES_MAX)
             return false;
@@ -56,10 +58,15 @@ bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint6
         seen[kind] = true;
         if (kind == PREFIX_LOCK)
             d->lock_at = d->length - 1;
+        if (kind == PREFIX_26)
+            d->segment = byte >> 3 & 3;      /* ES CS SS DS */
+        else if (kind == PREFIX_64)
+            d->segment = byte & 7;           /* FS GS */
     }
     d->lock = seen[PREFIX_LOCK];
     d->prefixes = d->length - 1;
     d->data_prefix = seen[PREFIX_66];
+    d->address_prefix = seen[PREFIX_67];
     d->column = seen[PREFIX_F3]   ? COLUMN_F3
                 : seen[PREFIX_F2] ? COLUMN_F2
                 : seen[PREFIX_66] ? COLUMN_66

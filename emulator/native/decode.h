@@ -18,6 +18,8 @@ struct decoded {
     enum decode_column column;
     uint32_t prefixes;                   /* number of prefix bytes */
     bool data_prefix;                    /* 66 is among them */
+    bool address_prefix;                 /* 67 is */
+    int8_t segment;                      /* number of the segment register that the last such prefix names, or -1 */
     bool lock;
     uint32_t lock_at;                    /* offset of the last LOCK prefix */
 };

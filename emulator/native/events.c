@@ -7,9 +7,9 @@
 #include <string.h>
 #include "core_internal.h"
 #include "interpose.h"
+#include "segments.h"
 
 #define VECTOR_DEBUG 1
-#define VECTOR_PROTECTION 13
 #define GATE_TASK 5u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
@@ -166,6 +166,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
         if (software)
             check_task_gate(c, vector);
         x86_cpu_do_interrupt_x86_64(c->cpu);     /* a fault in it is a longjmp back into the engine */
+        segments_changed(c->env);
     }
     c->interrupt_open = false;
 }
@@ -311,8 +312,17 @@ static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void
     c->instruction_open = true;
 }
 
+/* An access of 16 bytes that is not aligned (translate.c asks for it). */
+static void on_unaligned(CPUState *cpu, uint64_t va, int access, int mmu, uintptr_t host_pc)
+{
+    (void)va, (void)access, (void)mmu;
+    raise_exception_err_ra_x86_64(FIELD(cpu, CPU_OFF_ENV, CPUX86State *), VECTOR_PROTECTION, 0, host_pc);
+}
+
 bool core_install_event_hooks(core *c)
 {
+    void *class = FIELD(c->cpu, CPU_OFF_CLASS, void *);
+    FIELD(class, CLASS_OFF_UNALIGNED, void *) = (void *)on_unaligned;
     core_hide_features(c);
     uc_hook h;
     bool bad = uc_hook_add(c->uc, &h, UC_HOOK_INTR, on_exception, c, 1, 0) ||

@@ -111,7 +111,14 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFLAGS_VM 0x20000u
 #define HF_CPL_MASK 3u
 #define HF_CS32_MASK 0x10u               /* the code segment's default is 32 bits */
+#define HF_PE_MASK 0x80u                 /* CR0.PE */
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
+/* Bits which the engine keeps and never uses, one for each segment register (segments.h). They are part of what a
+ * block's translation is found by. */
+#define HF_CHECKED_MASK 0xf8000004u
+#define HF_CHECKED(segment) ((segment) == SEG_ES ? 4u : 1u << (26 + (segment)))
+#define VECTOR_STACK 12
+#define VECTOR_PROTECTION 13
 #define EXCP_INTERRUPT 0x10000           /* exception_index: leave the loop and come back */
 #define CR0_PE 1u
 #define CR0_NE 0x20u

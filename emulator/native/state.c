@@ -2,6 +2,7 @@
  * Source: Intel SDM volume 3, table 9-1 (state after power-up), section 3.4.5 (segment descriptors). */
 #include <string.h>
 #include "core_internal.h"
+#include "segments.h"
 
 #define DESC_ACCESSED (1u << 8)
 #define DESC_RW (1u << 9)
@@ -92,6 +93,7 @@ void core_set_registers(core *c, const core_registers *r)
     write_segment(c, ENV_OFF_IDT, &(core_segment){ 0, r->idt_base, r->idt_limit, 0 });
     FIELD(c->env, ENV_OFF_EIP, uint64_t) = r->eip;
     derive_mode_bits(c, r);
+    segments_changed(c->env);
     core_arch_flush(c);
     core_tlb_flush(c);
     c->halted = false;

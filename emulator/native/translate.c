@@ -23,9 +23,9 @@
 #include "core_internal.h"
 #include "decode.h"
 #include "interpose.h"
+#include "segments.h"
 #include "x87.h"
 
-#define VECTOR_PROTECTION 13
 #define OPCODE_INSB 0x6c
 #define OPCODE_OUTSD 0x6f
 #define OPCODE_PUSHF 0x9c
@@ -155,18 +155,19 @@ static void before_store(TCGContext *tcg, uintptr_t value)
         now.frame_register = value;
 }
 
-#define ACCESS(name, before)                                                                                 \
+#define ACCESS(name, store, before)                                                                          \
     void __real_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
     void __wrap_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);  \
     void __wrap_##name##_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory)   \
     {                                                                                                        \
         before;                                                                                              \
+        checks_access(tcg, at, memory, store);                                                               \
         __real_##name##_x86_64(tcg, v, at, mmu, aligned(memory));                                            \
         after_access(tcg);                                                                                   \
     }
-ACCESS(tcg_gen_qemu_ld_i32, )
-ACCESS(tcg_gen_qemu_st_i32, )
-ACCESS(tcg_gen_qemu_st_i64, before_store(tcg, v))
+ACCESS(tcg_gen_qemu_ld_i32, false, )
+ACCESS(tcg_gen_qemu_st_i32, true, )
+ACCESS(tcg_gen_qemu_st_i64, true, before_store(tcg, v))
 
 static void move(TCGContext *tcg, uintptr_t result, uintptr_t operand)
 {
@@ -195,10 +196,13 @@ static void load_whole(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu,
 void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory)
 {
     if (now.whole) {
+        if (!now.second)
+            checks_access(tcg, at, memory, false);
         load_whole(tcg, v, at, mmu, memory);
         return;
     }
     ask_for_port(tcg);
+    checks_access(tcg, address_of(at), memory, false);
     __real_tcg_gen_qemu_ld_i64_x86_64(tcg, v, address_of(at), mmu, aligned(memory));
     after_access(tcg);
 }
@@ -226,7 +230,9 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
     if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
         probe_current->translator_differs = true;
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
+        checks_before_call(tcg, function, arguments);
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
+        checks_after_call(tcg, function);
     } else if (!now.drop_mmx) {
         now.deferred = function;
         now.deferred_argument = arguments[0];
@@ -312,7 +318,10 @@ static void translate_one(void *block, CPUState *cpu)
     }
     bool undefined = decoded_is_undefined(&d, &c->features);
     prepare(c, &d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
+    if (!undefined)
+        checks_begin_instruction(c->env, &d, fetch);
     now.engine(block, cpu);
+    checks_end_instruction();
     if (undefined)
         *pc = start + d.length;
     start_afresh();
@@ -322,6 +331,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
 {
     core *c = core_current;
     start_afresh();
+    checks_begin_block();
     if (c ? c->config.cpuid_rows == 0 : !probe_current) {
         __real_translator_loop_x86_64(ops, block, cpu, tb);
         return;
@@ -333,18 +343,4 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
     if (!c && FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
                   FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t))
         probe_current->translator_differs = true;
-}
-
-/* ---- an access that asked for alignment ---- */
-
-static void on_unaligned(CPUState *cpu, uint64_t va, int access, int mmu, uintptr_t host_pc)
-{
-    (void)va, (void)access, (void)mmu;
-    raise_exception_err_ra_x86_64(FIELD(cpu, CPU_OFF_ENV, CPUX86State *), VECTOR_PROTECTION, 0, host_pc);
-}
-
-void core_watch_translation(core *c)
-{
-    void *class = FIELD(c->cpu, CPU_OFF_CLASS, void *);
-    FIELD(class, CLASS_OFF_UNALIGNED, void *) = (void *)on_unaligned;
 }

@@ -80,7 +80,8 @@ describe('faults', () => {
   });
 
   test('#PF from user mode sets the U bit; supervisor pages are protected', () => {
-    const made = guest(toUser(0x202, [0xa1, ...le32(0x20000)]));
+    // IRET to ring 3 has made DS null: mov eax, 23h; mov ds, eax; mov eax, [20000h]
+    const made = guest(toUser(0x202, [0xb8, ...le32(0x23), 0x8e, 0xd8, 0xa1, ...le32(0x20000)]));
     withPaging(made.vcpu, { 0x20: 0x20003 });
     expect(outcome(made)).toMatchObject({ vector: 14, top: 5 });
   });

@@ -39,6 +39,8 @@ export interface Difference {
   /** Vector of ft86's record; -1: it has none. */
   readonly vector: number;
   readonly fields: readonly Field[];
+  /** Whether an access before it was beyond a limit for ft86 and in a missing page for the reference. */
+  readonly limited: boolean;
 }
 
 export interface Comparison {
@@ -154,6 +156,20 @@ function onlyFlags(fields: readonly Field[], mask: number): boolean {
   );
 }
 
+const STACK_FAULT = 12;
+const GENERAL_PROTECTION = 13;
+const PAGE_FAULT = 14;
+
+/** Whether ft86 found an access beyond its segment's limit that the reference found in a page that it may not use. */
+function isLimitBeforePage(ours: State, reference: State, fields: readonly Field[]): boolean {
+  return (
+    (ours.vector === STACK_FAULT || ours.vector === GENERAL_PROTECTION) &&
+    ours.values['error'] === 0 &&
+    reference.vector === PAGE_FAULT &&
+    fields.every(({ name }) => name === 'vector' || name === 'error' || name === 'cr2')
+  );
+}
+
 type Outcome = { compared: number; undefinedOnly: boolean; difference?: Omit<Difference, 'program' | 'sequenceIndex'> };
 
 function compareSequence(
@@ -167,6 +183,7 @@ function compareSequence(
   const real = sequence.kind === 'real';
   let previousEcx = sequence.entry.readUInt32LE(56);
   let before: RawRecord | undefined;
+  let limited = false;
   for (let step = 0; step < Math.max(ours.length, reference.length); step++) {
     const mine = ours[step];
     const theirs = reference[step];
@@ -180,11 +197,12 @@ function compareSequence(
       continue;
     }
     const empty: State = { vector: -1, values: {} };
-    const fields = differingFields(
-      mine === undefined ? empty : decode(mine, real),
-      theirs === undefined ? empty : decode(theirs, real),
-    );
-    if (fields.length > 0) {
+    const state = mine === undefined ? empty : decode(mine, real);
+    const theirState = theirs === undefined ? empty : decode(theirs, real);
+    const fields = differingFields(state, theirState);
+    const limit = isLimitBeforePage(state, theirState, fields);
+    limited ||= limit;
+    if (fields.length > 0 && !limit) {
       const mask = maskOf(placed, previousEcx, bits);
       if (mask !== 0 && onlyFlags(fields, mask)) return { compared: step, undefinedOnly: true };
       const beforeState = before === undefined ? undefined : decode(before, real);
@@ -198,6 +216,7 @@ function compareSequence(
           before: beforeState,
           vector: mine === undefined ? -1 : recordVector(mine),
           fields,
+          limited,
         },
       };
     }

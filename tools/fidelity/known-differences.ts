@@ -5,6 +5,7 @@
  * `qemu`, `ft86` (the CPU engine, as it stands), or `either` where the manual leaves it open or both are.
  */
 import type { Difference, Field } from './compare.js';
+import { isMonitorsStack, mayBreakSegment } from './segment-limits.js';
 import type { Placed } from './sequence.js';
 
 export interface KnownDifference {
@@ -60,6 +61,7 @@ function opcode(difference: Difference): string {
 }
 
 const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
+const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
 const UNDEFINED_OPCODE = 6;
 const PAGE_FAULT = 14;
@@ -146,7 +148,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     wrong: 'qemu',
     what: 'a LOCK prefix before an instruction that does not take one, or without an operand in memory: ft86 raises #UD, QEMU often ignores the prefix',
     source: 'Intel SDM volume 2, LOCK',
-    matches: (d) => hasLock(d) && vector(d) === UNDEFINED_OPCODE,
+    matches: (d) => hasLock(d) && d.vector === UNDEFINED_OPCODE,
   },
   {
     id: 'sse-alignment',
@@ -257,6 +259,19 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     matches: (d) =>
       onlyFields(d, /^finished$/) &&
       ((hasLock(d) && /^0f((ab|b3|bb)[c-f]|ba[ef])/.test(opcode(d))) || /^0f22e[0-7]/.test(opcode(d))),
+  },
+  {
+    id: 'segment-limit',
+    wrong: 'qemu',
+    what: 'an access beyond its segment’s limit or against its type: ft86 raises #GP(0) or #SS(0), QEMU goes on, or stores a part of it before a page fault',
+    source: 'Intel SDM volume 3, 5.3 to 5.5; test/emulator/segments.test.ts',
+    matches: (d) =>
+      (d.limited && onlyFields(d, /^memory$/)) ||
+      isMonitorsStack(d) ||
+      ([STACK_FAULT, GENERAL_PROTECTION].includes(d.vector) &&
+        d.fields.some(({ name }) => /^(vector|eip|error)$/.test(name)) &&
+        d.fields.every(({ name, ours }) => name !== 'error' || ours === 0) &&
+        mayBreakSegment(d)),
   },
   {
     id: 'x87-precision',

@@ -78,5 +78,5 @@ function endedAlone({ program, finished, differences }: ProgramRun, sequenceInde
   const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
   const sequence = program.sequences[0]!;
   const { placed, first, before } = differences[0] ?? { placed: undefined, first: undefined, before: undefined };
-  return { program, sequenceIndex, sequence, placed, first, before, vector: -1, fields };
+  return { program, sequenceIndex, sequence, placed, first, before, vector: -1, fields, limited: false };
 }

@@ -12,8 +12,7 @@
  *   record: GS FS ES DS, EDI ESI EBP ESP EBX EDX ECX EAX, vector, error code, EIP CS EFLAGS, 6 more stack words
  *           (ESP SS ES DS FS GS where the processor pushed them), CR2 DR6 sequence CR0 CR4: 28 words; then FXSAVE
  *
- * Source: Intel SDM volume 3, chapters 6 (interrupts), 7 (tasks), 9.9 (mode switching), 17.3 (debug exceptions),
- * 20 (virtual-8086 mode). */
+ * Source: Intel SDM volume 3, chapters 6 (interrupts), 7 (tasks), 9.9 (modes), 17.3 (debug), 20 (virtual 8086). */
         .intel_syntax noprefix
         .code32
         .set    VECTORS, 0x30
@@ -253,6 +252,8 @@ resume:
 record_rest:
         mov     eax, cr2
         stosd
+        xor     eax, eax
+        mov     cr2, eax                        /* records without a page fault have none */
         mov     eax, dr6
         stosd
         mov     eax, [number]
