@@ -15,8 +15,12 @@ interface Item {
   readonly messages: readonly Uint8Array[];
 }
 
+/** In the place of an item that was acknowledged. */
+const LET_GO: Item = { firstSeq: -1, lastSeq: -1, messages: [] };
+
 export class Unacknowledged {
   #items: Item[] = [];
+  #head = 0;
   #nextSeq: number;
 
   /** @param nextSeq first entry of the first item */
@@ -33,8 +37,17 @@ export class Unacknowledged {
 
   /** The backup holds every entry up to `seq`. */
   acknowledged(seq: number): void {
-    const first = this.#items.findIndex(({ lastSeq }) => lastSeq > seq);
-    this.#items = first === -1 ? [] : this.#items.slice(first);
+    for (
+      let next = this.#items[this.#head];
+      next !== undefined && next.lastSeq <= seq;
+      next = this.#items[this.#head]
+    ) {
+      this.#items[this.#head++] = LET_GO;
+    }
+    // Not for each: an acknowledgement comes for every frame, and many may be under way.
+    if (this.#head < 1024 && this.#head < this.#items.length) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
   }
 
   /**
@@ -43,7 +56,7 @@ export class Unacknowledged {
    */
   after(nextSeq: number): Uint8Array[] | null {
     if (nextSeq === this.#nextSeq) return [];
-    const first = this.#items.findIndex(({ firstSeq }) => firstSeq === nextSeq);
+    const first = this.#items.findIndex(({ firstSeq }, i) => i >= this.#head && firstSeq === nextSeq);
     return first === -1 ? null : this.#items.slice(first).flatMap(({ messages }) => messages);
   }
 }

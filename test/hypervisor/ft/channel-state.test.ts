@@ -253,6 +253,14 @@ describe('what is not acknowledged', () => {
     for (const nextSeq of [0, 9, 10, 11, 12, 14, 15, 17, 1000]) expect(log.after(nextSeq)).toBeNull();
   });
 
+  test('is let go however much of it there is, and the rest stays', () => {
+    const log = new Unacknowledged(0);
+    for (let seq = 0; seq < 5000; seq++) log.sent(item(seq & 0xff), seq);
+    for (let seq = 0; seq < 4990; seq += 3) log.acknowledged(seq);
+    expect(log.after(4980)).toBeNull();
+    expect(log.after(4990)).toHaveLength(10);
+  });
+
   test('must follow what was sent', () => {
     const log = new Unacknowledged(10);
     expect(() => {
