@@ -141,6 +141,8 @@ export class PrimaryLink {
     this.#detector.heard(now);
     const connection = this.#connection;
     if (connection === null || this.#closed || this.#ended || this.#options.secret === null) return;
+    // Until it has taken the state a backup says nothing over the channel, and could not resume.
+    if (this.#ackedSeq < this.#options.firstSeq - 1) return;
     if (!this.#stall.stalled(connection.bytesReceived, now)) return;
     // The backup may hear this side and not know that it is not heard.
     this.#drop();

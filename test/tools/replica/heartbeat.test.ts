@@ -74,6 +74,21 @@ describe('a pair', () => {
     await backup.ended;
   });
 
+  test('whose state takes long to arrive: a backup that cannot say anything yet is not taken for a stalled channel', async () => {
+    const live = await rig.live({}, port);
+    let held = false;
+    const address = await rig.relay(live.address, ({ type }) => {
+      held ||= type === 'state';
+      return held ? 'hold' : null;
+    });
+    const backup = await rig.backup(address);
+    await until(() => live.events.some(({ kind }) => kind === 'backup-lost'), 'it is given up after the time-out');
+    const kinds = live.events.map(({ kind }) => kind);
+    expect(kinds).toContain('backup-joined');
+    expect(kinds).not.toContain('channel-broken');
+    await backup.ended;
+  });
+
   test('an acknowledgement that is owed is not excused by heartbeats', async () => {
     let held = false;
     const [live] = await pair(() => held, port);
