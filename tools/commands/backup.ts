@@ -4,7 +4,7 @@ import { ConfigError } from '../../emulator/errors.js';
 import { COME_MS } from '../../hypervisor/ft/spare-search.js';
 import { parseDrive } from '../replica/drive-options.js';
 import { parseNet } from '../replica/net-options.js';
-import { ParentLink, underParent } from '../replica/parent-link.js';
+import { CHANNEL_OF_PARENT, ParentLink, underParent } from '../replica/parent-link.js';
 import { openPool, POOL_HELP, type EtcdPool } from '../replica/etcd-pool.js';
 import { guestExitStatus, type ReplicaReport } from '../replica/result.js';
 import { waitInPool } from '../replica/spare.js';
@@ -145,6 +145,7 @@ export const backupCommand: CommandModule<object, BackupArguments> = {
             });
           },
         });
+      if (parent !== null && args.channel === CHANNEL_OF_PARENT) return run(await parent.channel);
       if (args.channel !== undefined || pool === null) return run(args.channel ?? '');
       return waitInPool(pool, run, tell);
     });

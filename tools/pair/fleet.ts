@@ -14,6 +14,7 @@ import type { ReplicaReport, Takeover, Transfer } from '../replica/result.js';
 import { Child } from './child.js';
 import { makeCopies } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
+import { CHANNEL_OF_PARENT } from '../replica/parent-link.js';
 import { backupArguments, primaryArguments } from './replica-arguments.js';
 import { whileAlive } from './while-alive.js';
 
@@ -86,8 +87,11 @@ export class Fleet {
   async start(): Promise<{ readonly primary: Member; readonly backup: Member }> {
     const primary = this.#start('primary', primaryArguments(this.#options, this.#switchAddress));
     this.#live = primary;
-    const { channel } = await whileAlive(primary.child.next('listening'), START_MS, primary.child);
-    const backup = this.#startBackup('backup', channel);
+    const listening = primary.child.next('listening');
+    // Both come up at the same time; the backup is told where to join when there is something to join.
+    const backup = this.#startBackup('backup', CHANNEL_OF_PARENT);
+    const { channel } = await whileAlive(listening, START_MS, primary.child, backup.child);
+    backup.child.send({ type: 'channel', channel });
     await whileAlive(primary.child.next('started'), START_MS, primary.child, backup.child);
     this.#options.typing?.connect(primary.child);
     return { primary, backup };

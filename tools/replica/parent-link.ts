@@ -2,7 +2,7 @@
  * Edge: the line between a replica and the `pair` (or another parent) that started it, over Node's IPC pipe.
  *
  *   replica -> parent   listening or refused, started, console, event, progress, report
- *   parent -> replica   stop, serial
+ *   parent -> replica   stop, serial, channel
  *
  * A replica whose parent has gone ends itself: no orphan processes. One that fails lets go of the line, which would keep
  * it alive.
@@ -29,7 +29,14 @@ export type ToParent =
     }
   | { readonly type: 'report'; readonly report: ReplicaReport };
 
-export type FromParent = { readonly type: 'stop' } | { readonly type: 'serial'; readonly base64: string };
+export type FromParent =
+  | { readonly type: 'stop' }
+  | { readonly type: 'serial'; readonly base64: string }
+  /** Where the live replica listens, for a backup that was started with `--channel parent`. */
+  | { readonly type: 'channel'; readonly channel: string };
+
+/** The channel of a backup that starts while its primary does: the parent will name it. */
+export const CHANNEL_OF_PARENT = 'parent';
 
 /** The parent, or null when this process was started by a person. */
 export class ParentLink {
@@ -37,15 +44,23 @@ export class ParentLink {
     return process.send === undefined ? null : new ParentLink();
   }
 
-  onMessage: ((message: FromParent) => void) | null = null;
+  onMessage: ((message: Exclude<FromParent, { type: 'channel' }>) => void) | null = null;
+  /** Where the live replica listens, when the parent has said so. */
+  readonly channel: Promise<string>;
   #started = false;
 
   private constructor() {
+    let named: (channel: string) => void = () => undefined;
+    this.channel = new Promise((resolve) => {
+      named = resolve;
+    });
     process.on('disconnect', () => {
       process.exit(4);
     });
-    process.on('message', (message) => {
-      this.onMessage?.(message as FromParent);
+    process.on('message', (received) => {
+      const message = received as FromParent;
+      if (message.type === 'channel') named(message.channel);
+      else this.onMessage?.(message);
     });
   }
 
