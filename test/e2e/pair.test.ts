@@ -1,6 +1,8 @@
 /** Goal: two processes stay byte-identical, a killed replica costs the clients nothing, and no process is left behind.
  *  Method: `pair` as a process, real kill -9, the client's history checked by the product and looked at here. */
 import { describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
@@ -156,6 +158,24 @@ describe('the run as a whole', () => {
     expect(processesWith(name)).toEqual([]);
     removeRunDirectory(join(runsDirectory(), name));
   }, 60_000);
+
+  test.each([
+    ['backup', '--name', 'orphan', '--channel', 'parent'],
+    ['switch', '--listen', 'tcp://127.0.0.1:0'],
+  ])(
+    'a %s whose parent is gone before it runs ends itself',
+    async (...args) => {
+      const child = spawn(process.execPath, [join(import.meta.dirname, '../../ft86'), ...args], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      });
+      const exited = once(child, 'exit');
+      child.disconnect();
+      const [status, signal] = (await exited) as [number | null, string | null];
+      expect(signal).toBeNull();
+      expect([0, 4]).toContain(status);
+    },
+    60_000,
+  );
 
   test('an unnamed run leaves no files', async () => {
     const result = await ft86Json<PairResult>(['pair', 'hello']);

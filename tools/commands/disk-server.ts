@@ -3,7 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { runDiskServer } from '../disk-server/disk-server.js';
 import { openKey } from '../replica/surroundings.js';
 import { printJson, say, withJson } from './common.js';
-import { serverStop } from './server-stop.js';
+import { serverStop, tellParent } from './server-stop.js';
 
 interface DiskServerArguments {
   readonly files: readonly string[];
@@ -56,8 +56,7 @@ export const diskServerCommand: CommandModule<object, DiskServerArguments> = {
         listen: args.listen,
         key: openKey(args.key),
         onReady: (ready) => {
-          process.send?.(ready);
-          if (process.send !== undefined) return;
+          if (tellParent(ready)) return;
           for (const address of ready.listen) say(`ft86: the disk server listens at ${address}`);
           for (const { name, bytes } of ready.exports) say(`ft86: export ${name}, ${bytes} bytes`);
         },

@@ -1,6 +1,12 @@
-/** What ends a server: SIGTERM, Ctrl-C, or the end of the process that started it. */
+/** A server and the process that started it. */
 
-/** Aborted when it is time to stop. */
+/** Tell the process that started this one, if there is one. One that has gone is heard of by serverStop(). */
+export function tellParent(message: object): boolean {
+  process.send?.(message, undefined, undefined, () => undefined);
+  return process.send !== undefined;
+}
+
+/** Aborted when it is time to stop: at SIGTERM, Ctrl-C, or the end of the process that started this one. */
 export function serverStop(): AbortSignal {
   const abort = new AbortController();
   const stop = (): void => {
@@ -10,5 +16,7 @@ export function serverStop(): AbortSignal {
   process.on('SIGINT', process.send === undefined ? stop : () => undefined);
   process.on('SIGTERM', stop);
   process.on('disconnect', stop);
+  // It may have gone before anybody listened.
+  if (process.send !== undefined && !process.connected) stop();
   return abort.signal;
 }

@@ -3,7 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { openKey } from '../replica/surroundings.js';
 import { runSwitch } from '../switch/switch-process.js';
 import { printJson, say, withJson } from './common.js';
-import { serverStop } from './server-stop.js';
+import { serverStop, tellParent } from './server-stop.js';
 
 interface SwitchArguments {
   readonly listen: readonly string[];
@@ -54,8 +54,7 @@ export const switchCommand: CommandModule<object, SwitchArguments> = {
         key: openKey(args.key),
         pcap: args.pcap ?? null,
         onReady: (ready) => {
-          process.send?.(ready);
-          if (process.send !== undefined) return;
+          if (tellParent(ready)) return;
           for (const address of ready.listen) say(`ft86: the switch listens at ${address}`);
           for (const forward of ready.forwards) {
             say(

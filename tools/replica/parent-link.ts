@@ -54,6 +54,8 @@ export class ParentLink {
     this.channel = new Promise((resolve) => {
       named = resolve;
     });
+    // It may have gone before anybody listened.
+    if (!process.connected) process.exit(4);
     process.on('disconnect', () => {
       process.exit(4);
     });
