@@ -130,6 +130,22 @@ test('a backup that died is given up at once, not after the time-out', async () 
   expect(performance.now() - killedMs).toBeLessThan(4000);
 }, 30_000);
 
+test('a replica that stood still for less than the time-out finds its connection whole', async () => {
+  const { primary, backup } = await pair();
+  for (let stops = 0; stops < 3; stops++) {
+    for (const { child } of [primary, backup]) {
+      child.kill('SIGSTOP');
+      await sleep(400);
+      child.kill('SIGCONT');
+      await sleep(200);
+    }
+  }
+  for (const { output, ended } of [primary, backup]) {
+    expect(output).not.toMatch(/lost its backup|is gone|channel/);
+    expect(ended).toBe(false);
+  }
+}, 30_000);
+
 test('a stranger who has the key, and not the secret of the join, is refused and disturbs nobody', async () => {
   const { primary, backup, channel } = await pair();
   const id = /"replicaId": "(backup-[^"]+)"/.exec(await ask('status', NAME, '--json'))![1]!;

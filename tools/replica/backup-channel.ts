@@ -83,9 +83,17 @@ export class BackupChannel {
 
   /** A heartbeat of the live replica came beside the channel. */
   heardBeside(): void {
+    if (!this.#stalled()) return;
+    // This process itself may have been stopped: what lies unread in the socket is carried.
+    setImmediate(() => {
+      if (this.#stalled()) this.#input({ kind: 'stalled' });
+    });
+  }
+
+  #stalled(): boolean {
     const connection = this.#connection;
-    if (connection === null || this.#secret === null || this.#hooks.nextSeq() === null) return;
-    if (this.#stall.stalled(connection.bytesReceived, hostMs())) this.#input({ kind: 'stalled' });
+    if (connection === null || this.#secret === null || this.#hooks.nextSeq() === null) return false;
+    return this.#stall.stalled(connection.bytesReceived, hostMs());
   }
 
   close(): void {

@@ -137,16 +137,23 @@ export class PrimaryLink {
 
   /** The backup lives, as another way than the channel has shown. */
   heard(): void {
-    const now = hostMs();
-    this.#detector.heard(now);
+    this.#detector.heard(hostMs());
+    if (!this.#stalled()) return;
+    // This process itself may have been stopped: what lies unread in the socket is carried.
+    setImmediate(() => {
+      if (!this.#stalled()) return;
+      // The backup may hear this side and not know that it is not heard.
+      this.#drop();
+      this.#lost('it carries nothing from the backup');
+    });
+  }
+
+  #stalled(): boolean {
     const connection = this.#connection;
-    if (connection === null || this.#closed || this.#ended || this.#options.secret === null) return;
+    if (connection === null || this.#closed || this.#ended || this.#options.secret === null) return false;
     // Until it has taken the state a backup says nothing over the channel, and could not resume.
-    if (this.#ackedSeq < this.#options.firstSeq - 1) return;
-    if (!this.#stall.stalled(connection.bytesReceived, now)) return;
-    // The backup may hear this side and not know that it is not heard.
-    this.#drop();
-    this.#lost('it carries nothing from the backup');
+    if (this.#ackedSeq < this.#options.firstSeq - 1) return false;
+    return this.#stall.stalled(connection.bytesReceived, hostMs());
   }
 
   /** How long to rest after `workedMs` so that the backup keeps up. */
