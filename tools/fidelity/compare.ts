@@ -19,6 +19,7 @@ import {
   type RawRecord,
   type State,
 } from './trace.js';
+import { PREFIXES, stray } from './stray.js';
 import { undefinedFlags } from './undefined-flags.js';
 
 export interface Field {
@@ -69,25 +70,6 @@ function skippedLength(image: Buffer, address: number): number {
   return length <= 15 ? length : 0;
 }
 
-const PREFIXES = new Set([0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
-
-const INSTRUCTION_BYTES_MAX = 15;
-
-/** What lies at an address that no sequence meant to run: enough of it to tell which instruction it is. */
-function stray(image: Buffer, address: number): Placed | undefined {
-  if (address >= image.length) return undefined;
-  const bytes = [...image.subarray(address, address + INSTRUCTION_BYTES_MAX)];
-  const at = bytes.findIndex((byte) => !PREFIXES.has(byte));
-  const twoBytes = bytes[at] === 0x0f;
-  const opcode = bytes.slice(at, at + (twoBytes ? 2 : 1)).map((byte) => byte.toString(16).padStart(2, '0'));
-  const next = bytes[at + opcode.length] ?? 0;
-  const kind = next >= 0xc0 ? 'reg' : 'mem';
-  const column = twoBytes ? ([0xf3, 0xf2, 0x66].find((byte) => bytes.slice(0, at).includes(byte)) ?? 0) : 0;
-  if (column !== 0) opcode.unshift(column.toString(16));
-  const text = opcode[0] === 'd9' && next >= 0xe0 ? `d9 ${next.toString(16)}` : `${opcode.join(' ')} /r ${kind}`;
-  return { address, instruction: { bytes, template: text, undefinedFlags: '' } };
-}
-
 function faulted(record: RawRecord | undefined): boolean {
   return record !== undefined && FAULTS.has(recordVector(record));
 }
@@ -114,7 +96,7 @@ class Walk {
   /** The instruction that led to a record: a fault says so itself; it need not be the next when the one before it had no trap. */
   culprit(record: RawRecord | undefined): Placed | undefined {
     const address = record !== undefined && faulted(record) ? this.#address(record) : this.#next;
-    return this.#byAddress.get(address) ?? stray(this.#image, address);
+    return this.#byAddress.get(address) ?? stray(this.#image, this.#sequence.entry, address);
   }
 
   advance(record: RawRecord): void {
@@ -203,7 +185,8 @@ function compareSequence(
     const limit = isLimitBeforePage(state, theirState, fields);
     limited ||= limit;
     if (fields.length > 0 && !limit) {
-      const mask = maskOf(placed, previousEcx, bits);
+      const culprit = walk.culprit(mine);
+      const mask = maskOf(culprit, previousEcx, bits);
       if (mask !== 0 && onlyFlags(fields, mask)) return { compared: step, undefinedOnly: true };
       const beforeState = before === undefined ? undefined : decode(before, real);
       return {
@@ -211,7 +194,7 @@ function compareSequence(
         undefinedOnly: false,
         difference: {
           sequence,
-          placed: walk.culprit(mine),
+          placed: culprit,
           first: placed,
           before: beforeState,
           vector: mine === undefined ? -1 : recordVector(mine),

@@ -70,10 +70,12 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'transcendental',
     wrong: 'qemu',
-    what: 'FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1, FPREM, FPREM1, FXTRACT, FSCALE: QEMU computes in double precision or without stack faults and condition codes',
+    what: 'FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1, FPREM, FPREM1, FXTRACT, FSCALE: QEMU computes in double precision or without stack faults and condition codes; what instructions without a trap made of it',
     source:
       'Intel SDM volume 1, 8.3.7 to 8.3.10 and 8.5.1.1; emulator/native/x87_*.c is checked by test/emulator/x87*.test.ts',
-    matches: (d) => /^d9 (f[0-58-9b-f])$/.test(template(d)) && onlyFields(d, /^(fsw|ftw|st\d|vector|eip|error|dr6)$/),
+    matches: (d) =>
+      /^d9 (f[0-58-9b-f])$/.test(template(d)) &&
+      onlyFields(d, leavesFpu(d) ? /^(fsw|ftw|st\d|e[abcd]x|e[sd]i|ebp)$/ : /^(fsw|ftw|st\d|vector|eip|error|dr6)$/),
   },
   {
     id: 'sti-trap',
@@ -307,6 +309,12 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
 /** Whether before the instruction an unmasked exception of the FPU was pending. */
 function isUnmasked({ before }: Difference): boolean {
   return (Number(before?.values['fsw'] ?? 0) & ~Number(before?.values['fcw'] ?? 0) & 0x3f) !== 0;
+}
+
+/** Whether one of several instructions without a trap between moves from the FPU: MOVD, PEXTRW, PMOVMSKB. */
+function leavesFpu({ placed, before, sequence }: Difference): boolean {
+  const later = sequence.placed.slice(sequence.placed.findIndex((other) => other === placed) + 1);
+  return before === undefined && later.some(({ instruction }) => /^0f (7e|c5|d7)/.test(instruction.template));
 }
 
 function precisionControl({ before }: Difference): number {
