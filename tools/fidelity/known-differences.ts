@@ -116,9 +116,9 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'smsw-register',
     wrong: 'either',
-    what: 'SMSW to a 32-bit register: the upper 16 bits',
+    what: 'SMSW to a 32-bit register: the upper 16 bits, and what follows when it is ESP',
     source: 'Intel SDM volume 2, SMSW: undefined',
-    matches: (d) => /^0f01e[0-7]/.test(opcode(d)) && onlyFields(d, ONE_REGISTER),
+    matches: (d) => /^0f01e4/.test(opcode(d)) || (/^0f01e[0-7]/.test(opcode(d)) && onlyFields(d, ONE_REGISTER)),
   },
   {
     id: 'bswap-16',
@@ -281,6 +281,18 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',
     source: 'Intel SDM volume 1, 8.1.5.2; the rounding of the engine’s older softfloat library',
     matches: (d) => /^d[8-f] /.test(template(d)) && onlyFields(d, EM_ALL) && precisionControl(d) !== 0x300,
+  },
+  {
+    id: 'pseudo-denormal',
+    wrong: 'ft86',
+    what: 'x87 arithmetic with a pseudo-denormal operand (exponent 0 and integer bit 1)',
+    source: 'Intel SDM volume 1, 8.2.2; the engine’s older softfloat library loses the integer bit',
+    matches: (d) =>
+      /^d[8a-f] /.test(template(d)) &&
+      onlyFields(d, EM_ALL) &&
+      Object.entries(d.before?.values ?? {}).some(
+        ([name, value]) => /^st\d/.test(name) && /^[08]000[89a-f]/.test(String(value)),
+      ),
   },
   {
     id: 'undefined-flags-shadow',
