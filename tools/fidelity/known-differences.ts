@@ -6,7 +6,8 @@
  */
 import type { Difference, Field } from './compare.js';
 import { isMonitorsStack, mayBreakSegment } from './segment-limits.js';
-import type { Placed } from './sequence.js';
+import { PREFIXES } from './stray.js';
+import { suspects } from './suspects.js';
 
 export interface KnownDifference {
   readonly id: string;
@@ -34,11 +35,8 @@ function vector(difference: Difference): number | undefined {
 
 function hasPrefix(difference: Difference, ...wanted: readonly number[]): boolean {
   const code = bytes(difference);
-  const prefixes = code.slice(
-    0,
-    code.findIndex((byte) => !PREFIXES.has(byte)),
-  );
-  return prefixes.some((byte) => wanted.includes(byte));
+  const end = code.findIndex((byte) => !PREFIXES.has(byte));
+  return code.slice(0, end).some((byte) => wanted.includes(byte));
 }
 
 function hasLock(difference: Difference): boolean {
@@ -60,7 +58,6 @@ function opcode(difference: Difference): string {
   return Buffer.from(code.slice(code.findIndex((byte) => !PREFIXES.has(byte)))).toString('hex');
 }
 
-const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
 const UNDEFINED_OPCODE = 6;
@@ -335,34 +332,7 @@ function precisionControl({ before }: Difference): number {
 
 /** The entry that explains a difference, if there is one. */
 export function explain(difference: Difference): KnownDifference | undefined {
-  return candidates(difference)
+  return suspects(difference)
     .map((candidate) => KNOWN_DIFFERENCES.find(({ matches }) => matches(candidate)))
     .find((known) => known !== undefined);
-}
-
-/**
- * Instructions that run without a trap of their own: the one after a load of SS, all after flags without TF are popped.
- * The record that differs may be that of a later one.
- */
-function candidates(difference: Difference): Difference[] {
-  const { first, sequence } = difference;
-  const all = sequence.placed;
-  const at = all.findIndex((other) => other.address === first?.address);
-  let others: readonly (Placed | undefined)[] = [];
-  if ([at, at - 1].some((index) => loadsStack(all[index]))) others = [all[at + 1], all[at - 1]];
-  const flags = all.slice(0, at < 0 ? all.length : at + 1).findLastIndex(loadsFlags);
-  if (at < 0 || flags >= 0) others = all.slice(Math.max(0, flags));
-  const placedElsewhere = others.filter((other) => other !== undefined);
-  return [difference, ...placedElsewhere.map((other) => ({ ...difference, placed: other, before: undefined }))];
-}
-
-function loadsStack(placed: Placed | undefined): boolean {
-  const code = placed?.instruction;
-  if (code === undefined) return false;
-  const { template: text, bytes: encoded } = code;
-  return /^(17|0f b2)/.test(text) || (text.startsWith('8e') && (encoded.at(-1)! & 0x38) === 0x10);
-}
-
-function loadsFlags(placed: Placed | undefined): boolean {
-  return /^(9d|cf)/.test(placed?.instruction.template ?? '');
 }
