@@ -91,10 +91,16 @@ function allowed(image: Buffer, selector: number): { low: number; high: number; 
   };
 }
 
-/** Ring 0 and real mode: the monitor's first instructions push on the sequence's own stack, which may be as good as full. */
+/**
+ * Ring 0 and real mode: the monitor's first instructions push on the sequence's own stack, which may be as good as full, or
+ * somewhere else when the sequence has just changed ESP.
+ */
 export function isMonitorsStack({ fields, sequence, vector }: Difference): boolean {
-  if (sequence.kind === 'ring0') return vector === DOUBLE_FAULT && fields.every(({ name }) => name === 'memory');
   const eip = Number(fields.find(({ name }) => name === 'eip')?.ours);
+  if (sequence.kind === 'ring0') {
+    const inMonitor = eip >= LAYOUT.MONITOR && eip < LAYOUT.MONITOR + LAYOUT.MONITOR_BYTES;
+    return vector === DOUBLE_FAULT && (inMonitor || fields.every(({ name }) => name === 'memory'));
+  }
   const inside = eip >= LAYOUT.REAL_MONITOR && eip < LAYOUT.REAL_RETURN;
   return sequence.kind === 'real' && vector === STACK_FAULT && inside;
 }
