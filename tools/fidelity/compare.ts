@@ -184,6 +184,8 @@ function compareSequence(
     const fields = differingFields(state, theirState);
     const limit = isLimitBeforePage(state, theirState, fields);
     limited ||= limit;
+    // There the exception's frame lies on the sequence's own stack, and the next instruction may read it.
+    if (limit && (real || sequence.kind === 'ring0')) return { compared: step, undefinedOnly: false };
     if (fields.length > 0 && !limit) {
       const culprit = walk.culprit(mine);
       const mask = maskOf(culprit, previousEcx, bits);

@@ -330,9 +330,15 @@ function precisionControl({ before }: Difference): number {
   return Number(before?.values['fcw'] ?? 0) & 0x300;
 }
 
-/** The entry that explains a difference, if there is one. */
+/** The entry that explains a difference, if there is one. Of several instructions without a trap one may have left flags undefined. */
 export function explain(difference: Difference): KnownDifference | undefined {
-  return suspects(difference)
-    .map((candidate) => KNOWN_DIFFERENCES.find(({ matches }) => matches(candidate)))
-    .find((known) => known !== undefined);
+  const all = suspects(difference);
+  const entry = (fields: readonly Field[]): KnownDifference | undefined =>
+    all
+      .map((suspect) => KNOWN_DIFFERENCES.find(({ matches }) => matches({ ...suspect, fields })))
+      .find((known) => known !== undefined);
+  const whole = entry(difference.fields);
+  const isShadow = all.slice(1).some(({ placed }) => (placed?.instruction.undefinedFlags ?? '') !== '');
+  const rest = difference.fields.filter((field) => field.name !== 'eflags' || !onlyBits(field, 0x8d5));
+  return whole === undefined && isShadow && rest.length > 0 ? entry(rest) : whole;
 }
