@@ -170,7 +170,8 @@ function compareSequence(
     const mine = ours[step];
     const theirs = reference[step];
     const { placed } = walk;
-    if (real && before !== undefined && frameWraps(before)) return { compared: step, undefinedOnly: false };
+    if (real && [mine, theirs].some((record) => record !== undefined && frameWraps(record)))
+      return { compared: step, undefinedOnly: false };
     if (mine !== undefined && theirs !== undefined && mine.equals(theirs)) {
       if (recordVector(mine) === END_VECTOR) return { compared: step, undefinedOnly: false };
       walk.advance(mine);

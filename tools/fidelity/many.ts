@@ -47,9 +47,10 @@ export async function compareMany(
     // One went on where the other ended: the sequence alone shows whether that is its doing.
     if (run.endedIn !== null && run.finished.ours !== run.finished.reference) {
       const alone = await runProgram(seed, run.program.index, run.program.sequences.length, run.endedIn);
-      const id = explain(endedAlone(alone, run.endedIn))?.id;
+      const cause = endedAlone(alone, run.endedIn);
+      const id = explain(cause)?.id;
       if (alone.finished.ours === alone.finished.reference) disturbed++;
-      else if (id === undefined) unknown.push(endedAlone(alone, run.endedIn));
+      else if (id === undefined) unknown.push(cause);
       else known[id] = (known[id] ?? 0) + 1;
     }
     onProgress(compared);
@@ -73,10 +74,13 @@ async function again(difference: Difference, sequences: number): Promise<Differe
   return seen !== null && onlyMemory(seen) ? alone(true) : seen;
 }
 
-/** The difference of a sequence that ends one emulator and not the other. */
+/** The difference of a sequence that ends one emulator and not the other: what comes before the end, where both have a record. */
 function endedAlone({ program, finished, differences }: ProgramRun, sequenceIndex: number): Difference {
+  const parted = differences[0];
+  if (parted?.fields.every(({ name, ours, reference }) => name !== 'eip' || (ours !== '-' && reference !== '-')))
+    return { ...parted, sequenceIndex };
   const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
   const sequence = program.sequences[0]!;
-  const { placed, first, before } = differences[0] ?? { placed: undefined, first: undefined, before: undefined };
+  const { placed, first, before } = parted ?? { placed: undefined, first: undefined, before: undefined };
   return { program, sequenceIndex, sequence, placed, first, before, vector: -1, fields, limited: false };
 }
