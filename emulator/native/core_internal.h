@@ -72,6 +72,7 @@ struct core {
     TCGContext *tcg;                     /* the translator's context, as it showed itself last */
     uintptr_t newest_code;               /* highest host code address generated since the last flush */
 
+    uint32_t code_limit;                 /* of CS: what the blocks of this epoch that must respect one were held against */
     enum stop_reason stop;
     bool irq_pending, exit_requested, in_callback, triple_fault, halted, failed;
     bool boundary_requested;             /* the run loop must come in after the current instruction ... */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include "core_internal.h"
 #include "interpose.h"
+#include "segments.h"
 
 CORE_THREAD core *core_current;
 __thread struct probe_watch *probe_current;
@@ -165,7 +166,17 @@ void core_refetch(core *c)
 
 static void prove_pages(core *c, struct block_slot *s, uintptr_t ra, int64_t n)
 {
-    uint32_t whole = 0;
+    uint32_t whole = (uint32_t)code_limit_instructions(c->env, block_of(s));
+    if (whole == 0 && c->triple_fault)
+        stop_before_block(c, ra);
+    if (whole == 0) {
+        c->block = NULL;
+        c->single_block = false;
+        core_update_watch(c);
+        raise_exception_err_ra_x86_64(c->env, VECTOR_PROTECTION, 0, ra);
+    }
+    if (whole < n)
+        replace_block(c, ra, whole);
     switch (touch_block(c, block_of(s), &whole)) {
     case TOUCH_OK:
         c->touch_restarts = 0;

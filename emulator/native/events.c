@@ -53,6 +53,18 @@ static bool discard_fetch_fault(core *c)
     return true;
 }
 
+/* What is missing lies beyond the code segment's limit, which comes first. */
+static bool beyond_code(core *c)
+{
+    if (!code_limit_is_below(c->env, env_u32(c, ENV_OFF_CR + 16)))
+        return false;
+    forget_exception(c);
+    FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = VECTOR_PROTECTION;
+    FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
+    FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = VECTOR_PROTECTION;
+    return true;
+}
+
 /* An instruction breakpoint is a fault, every other debug exception is a trap. */
 static bool is_instruction_breakpoint(core *c)
 {
@@ -148,6 +160,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
         end_instruction(c);                  /* the block before has retired completely */
         if (discard_fetch_fault(c))
             return;
+        vector = beyond_code(c) ? VECTOR_PROTECTION : vector;
     } else if (env_u32(c, ENV_OFF_EXCEPTION_IS_INT) ||
                (vector == VECTOR_DEBUG && !is_instruction_breakpoint(c))) {
         end_instruction(c);                  /* INT n, INT3, INTO, single step: the instruction retired */

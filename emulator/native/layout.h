@@ -20,6 +20,7 @@
 enum {
     /* struct uc_struct */
     UC_OFF_CPU = 440,              /* CPUState*; valid after the first register access (lazy start) */
+    UC_OFF_TCG = 768,              /* TCGContext*: of the translator */
     UC_OFF_NO_EXIT_REQUEST = 2034, /* bool: true = emit no stop check after memory accesses */
     UC_OFF_JMP_BUFS = 2040,        /* sigjmp_buf[64] */
     UC_OFF_NESTED_LEVEL = 14840,   /* int */
@@ -149,6 +150,7 @@ void x86_cpu_do_interrupt_x86_64(CPUState *cpu);
 void x86_cpu_set_a20_x86_64(CPUState *cpu, int on);
 void cpu_loop_exit_x86_64(CPUState *cpu) __attribute__((noreturn));
 void cpu_loop_exit_restore_x86_64(CPUState *cpu, uintptr_t host_pc) __attribute__((noreturn));
+uint32_t cpu_cc_compute_all_x86_64(CPUX86State *env, int op);
 bool cpu_restore_state_x86_64(CPUState *cpu, uintptr_t host_pc, bool will_exit);
 void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t ram_start, uint64_t ram_end);
 uint64_t qemu_ram_addr_from_host_x86_64(uc_engine *uc, void *host);

@@ -226,6 +226,7 @@ static void check_execution(struct probe *p)
     void *class = FIELD(p->cpu, CPU_OFF_CLASS, void *);
     expect(p, readable(class, 80) && FIELD(class, CLASS_OFF_TLB_FILL, void *) == (void *)__wrap_x86_cpu_tlb_fill_x86_64 &&
               !FIELD(class, CLASS_OFF_UNALIGNED, void *), "cpu.cc");
+    expect(p, FIELD(p->uc, UC_OFF_TCG, TCGContext *) == p->watch.tcg, "uc.tcg_ctx");
     p->watch.count = 0;
     FIELD(p->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 2;
     err = uc_emu_start(p->uc, AT_INCS, ~UINT64_C(0), 0, 0);

@@ -19,6 +19,7 @@
 #define DIRECT_EXITS 2u                  /* numbers of a block's exits below it lead straight to other blocks */
 
 uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
+uintptr_t tcg_const_i64_x86_64(TCGContext *tcg, int64_t value);
 void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
 void tcg_gen_lookup_and_goto_ptr_x86_64(TCGContext *tcg);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
@@ -41,6 +42,7 @@ static __thread struct {
     bool store_to_code;                  /* a store through CS is asked about in any case */
     int8_t load, later_load, store;      /* segments of the first load, of later ones, and of stores */
     uint32_t first_bytes;                /* of the whole operand, if it is more than the first access */
+    uint32_t jump_of_load;               /* what to ask of the first value it loads: a near jump's target */
     bool frame32;                        /* FSAVE, FSTENV and their like in their 32-bit format */
 } now;
 
@@ -157,26 +159,6 @@ static uint32_t loads_of(const struct decoded *d)
     }
 }
 
-void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at))
-{
-    uint32_t hflags = FIELD(env, ENV_OFF_HFLAGS, uint32_t);
-    bool code32 = hflags & HF_CS32_MASK;
-    bool types = (hflags & HF_PE_MASK) && !(FIELD(env, ENV_OFF_EFLAGS, uint32_t) & EFLAGS_VM);
-    now.env = env;
-    now.loads = types ? loads_of(d) : 0;
-    now.checked = now.loaded;
-    for (int segment = SEG_ES; segment <= SEG_GS; segment++)
-        if (hflags & HF_CHECKED(segment))
-            now.checked |= 1u << segment;
-    now.store_to_code = types && d->segment == SEG_CS;
-    now.first_bytes = 0;
-    now.frame32 = code32 != d->data_prefix;
-    use(NO_SEGMENT, NO_SEGMENT, NO_SEGMENT);
-    if ((now.checked & (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)) || now.store_to_code ||
-        (d->segment >= 0 && (now.checked >> d->segment & 1)))
-        use_segments(d, code32 != d->address_prefix, fetch);
-}
-
 /* ---- what is emitted ---- */
 
 static void *temporary(TCGContext *tcg, uintptr_t value) { return (char *)tcg + value; }
@@ -206,6 +188,52 @@ void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store)
 {
     if (now.env)
         ask_access(tcg, at, 1u << (memory & MEMORY_SIZE), store);
+}
+
+/* The value that the instruction has just loaded. */
+void checks_loaded(TCGContext *tcg, uintptr_t value)
+{
+    if (now.env && now.jump_of_load)
+        ask(tcg, now.jump_of_load, value);
+    now.jump_of_load = 0;
+}
+
+static void ask_jump(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), bool code32)
+{
+    TCGContext *tcg = FIELD(core_current->uc, UC_OFF_TCG, TCGContext *);
+    uint32_t target;
+    bool of_load;
+    uint32_t question = code_limit_question(now.env, d, fetch, code32, &target, &of_load);
+    if (of_load) {
+        now.jump_of_load = question;
+    } else if (question) {
+        uintptr_t at = tcg_const_i64_x86_64(tcg, target);
+        ask(tcg, question, at);
+        tcg_temp_free_internal_x86_64(tcg, temporary(tcg, at));
+    }
+}
+
+void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at))
+{
+    uint32_t hflags = FIELD(env, ENV_OFF_HFLAGS, uint32_t);
+    bool code32 = hflags & HF_CS32_MASK;
+    bool types = (hflags & HF_PE_MASK) && !(FIELD(env, ENV_OFF_EFLAGS, uint32_t) & EFLAGS_VM);
+    now.env = env;
+    now.loads = types ? loads_of(d) : 0;
+    now.checked = now.loaded;
+    for (int segment = SEG_ES; segment <= SEG_GS; segment++)
+        if (hflags & HF_CHECKED(segment))
+            now.checked |= 1u << segment;
+    now.store_to_code = types && d->segment == SEG_CS;
+    now.first_bytes = 0;
+    now.frame32 = code32 != d->data_prefix;
+    use(NO_SEGMENT, NO_SEGMENT, NO_SEGMENT);
+    if ((now.checked & (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)) || now.store_to_code ||
+        (d->segment >= 0 && (now.checked >> d->segment & 1)))
+        use_segments(d, code32 != d->address_prefix, fetch);
+    now.jump_of_load = 0;
+    if (hflags & HF_CHECKED(SEG_CS))
+        ask_jump(d, fetch, code32);
 }
 
 /* The engine's functions that access memory themselves. */

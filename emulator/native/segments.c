@@ -69,6 +69,7 @@ void segments_changed(CPUX86State *env)
         if (!is_unlimited(env, segment, types))
             checked |= HF_CHECKED(segment);
     *hflags = (*hflags & ~HF_CHECKED_MASK) | checked;
+    code_limit_changed(env);
 }
 
 void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t ask, uint64_t at);
@@ -76,6 +77,10 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
 {
     if (ask & ASK_NOTHING) {
         segments_changed(env);
+        return;
+    }
+    if (ask & ASK_JUMP) {
+        code_limit_of_jump(env, ask, (uint32_t)at, (uintptr_t)__builtin_return_address(0));
         return;
     }
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;

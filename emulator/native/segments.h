@@ -2,6 +2,7 @@
  *
  *   segments.c        what a segment allows; which segments must be asked (a bit each in the engine's hflags)
  *   segment_checks.c  the questions, put into translated code before each access through such a segment
+ *   code_limit.c      the limit of CS: of near jumps, which ask too, and of what is fetched
  *
  * Invariant: whenever a block is looked for, the bits in hflags are those of the segment registers as they are. They
  * follow from the registers, so they are no part of a saved state. */
@@ -15,6 +16,7 @@
 #define ASK_SEGMENT_SHIFT 10
 #define ASK_STORE 0x2000u
 #define ASK_NOTHING 0x4000u              /* segment registers or the mode have changed */
+#define ASK_JUMP 0x8000u                 /* a near jump to an offset, under a condition; bits 0 to 7: see code_limit.c */
 
 /* segments.c */
 /* Segment registers, CR0.PE or EFLAGS.VM have changed. */
@@ -22,10 +24,21 @@ void segments_changed(CPUX86State *env);
 /* Translated code calls it; the engine has no use of its own for it (interpose.h). */
 void helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t ask, uint64_t at);
 
+/* code_limit.c */
+void code_limit_changed(CPUX86State *env);
+void code_limit_of_jump(CPUX86State *env, uint32_t ask, uint32_t target, uintptr_t host_pc);
+/* Instructions of the block that lie within the limit, all if it has none. */
+int code_limit_instructions(const CPUX86State *env, const TranslationBlock *tb);
+bool code_limit_is_below(const CPUX86State *env, uint32_t linear);
+/* Near jumps: what to ask before the instruction, with *target, or of the first value that it loads; else 0. */
+uint32_t code_limit_question(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at),
+                             bool code32, uint32_t *target, bool *of_load);
+
 /* segment_checks.c: a block's translation begins; that of an instruction; of one of its accesses; of a call */
 void checks_begin_block(void);
 void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at));
 void checks_end_instruction(void);
+void checks_loaded(TCGContext *tcg, uintptr_t value);
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store);
 void checks_before_call(TCGContext *tcg, const void *function, void **arguments);
 void checks_after_call(TCGContext *tcg, const void *function);

@@ -204,6 +204,7 @@ void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t a
     ask_for_port(tcg);
     checks_access(tcg, address_of(at), memory, false);
     __real_tcg_gen_qemu_ld_i64_x86_64(tcg, v, address_of(at), mmu, aligned(memory));
+    checks_loaded(tcg, v);
     after_access(tcg);
 }
 
