@@ -133,7 +133,7 @@ export class LiveReplica {
     this.#applyInbox();
     const step = this.#advance();
     this.#periodic();
-    this.recorder.flush(this.machine.icount);
+    this.recorder[step.kind === 'running' ? 'flushSoon' : 'flush'](this.machine.icount);
     return step;
   }
 

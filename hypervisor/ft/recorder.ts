@@ -16,6 +16,9 @@ import { diskRequestCrc } from './output-crc.js';
 import type { OutputGate } from './output-gate.js';
 
 const NO_DATA = new Uint8Array(0);
+/** Entries that only tell the backup how far it may run, and how long they may wait for others to share their frame. */
+const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark']);
+const QUIET_NS = 5_000_000;
 
 /** What a live replica makes happen outside. All calls return at once. */
 export interface LiveHost {
@@ -42,6 +45,8 @@ export class Recorder {
   #lastFrameNs = 0;
   #lastEntryIcount = -1;
   #lastSeq: number;
+  /** Nothing outside waits for any entry since the last frame. */
+  #quiet = true;
 
   constructor(host: LiveHost, writer: FrameWriter, gate: OutputGate, consoleOffset: number) {
     this.#host = host;
@@ -86,9 +91,16 @@ export class Recorder {
     if (entry.kind !== 'output' || entry.channel !== 'console') this.#flushConsole(entry.at);
     if (!this.#logging) return this.#lastSeq;
     if (!this.#writer.hasRoom(entry)) this.#sendFrame();
+    this.#quiet &&= QUIET.has(entry.kind);
     this.#lastEntryIcount = entry.at;
     this.#lastSeq = this.#writer.append(entry);
     return this.#lastSeq;
+  }
+
+  /** As flush(), unless what was recorded can wait: nothing outside depends on it, and there was a frame just now. */
+  flushSoon(icount: number): void {
+    const waits = this.#quiet && this.#console.length === 0 && this.#nowNs - this.#lastFrameNs < QUIET_NS;
+    if (!waits) this.flush(icount);
   }
 
   /** Cut a frame of what was recorded since the last one and hand it over. Only between runs. */
@@ -171,6 +183,7 @@ export class Recorder {
     const frame = this.#logging ? this.#writer.flush() : null;
     if (frame === null) return;
     this.#lastFrameNs = this.#nowNs;
+    this.#quiet = true;
     this.#host.frame(frame, this.#lastSeq);
   }
 }
