@@ -34,8 +34,10 @@ interface Operand {
 type Values = Readonly<Record<string, number | string>>;
 
 function hasModrm(opcode: number, second: number): boolean {
-  if (opcode === 0x0f)
-    return !(second < 0x10 && second > 3) && (second & 0xf8) !== 0x30 && second !== 0x77 && (second & 0xf0) !== 0x80;
+  if (opcode === 0x0f) {
+    if ([0xa0, 0xa1, 0xa8, 0xa9, 0x77].includes(second)) return false; // PUSH and POP of FS and GS, EMMS
+    return !(second < 0x10 && second > 3) && (second & 0xf8) !== 0x30 && (second & 0xf0) !== 0x80;
+  }
   if (opcode < 0x40) return (opcode & 7) < 4;
   return (
     [0x62, 0x63, 0x69, 0x6b, 0xc0, 0xc1, 0xc4, 0xc5, 0xc6, 0xc7, 0xf6, 0xf7, 0xfe, 0xff].includes(opcode) ||
