@@ -5,12 +5,6 @@ export function hostNs(): number {
   return Math.floor(performance.now() * 1e6);
 }
 
-/** Milliseconds that processors have worked for this process. */
-export function workMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
 /** Milliseconds of the same clock as hostNs(), with fractions. */
 export function hostMs(): number {
   return performance.now();

@@ -22,7 +22,7 @@ import { FrameWriter } from '../../hypervisor/log/frame.js';
 import { BackupDesk } from './backup-desk.js';
 import { ConsoleTail } from './console-tail.js';
 import type { HeartbeatPort } from './heartbeat-socket.js';
-import { hostMs, hostNs, workMs } from './host-time.js';
+import { hostMs, hostNs } from './host-time.js';
 import { Samples, type Checkpoints, type Transfer } from './result.js';
 import { liveHost } from './live-host.js';
 import type { LiveSessionOptions } from './live-session-options.js';
@@ -32,6 +32,8 @@ import { RunLoop } from './run-loop.js';
 /** Largest time between looks at the clock for heartbeats and silence. */
 const WATCH_MS_MAX = 50;
 const ARBITER_RETRY_MS = 200;
+/** A slice that takes longer waited for a processor meanwhile. (Asking for its time costs more than a short slice.) */
+const WORK_MS_MAX = 3;
 
 export class LiveSession {
   readonly live: LiveReplica;
@@ -179,15 +181,13 @@ export class LiveSession {
     if (this.#desk.standStill()) return this.#desk.checkpoint(start / 1e6);
     const restLeftMs = this.#desk.restMs(start / 1e6);
     if (restLeftMs > 0) return restLeftMs;
-    const startWorkMs = workMs();
     const step = this.live.step(start);
     if (step.kind === 'stopped') {
       if (!this.#stopped) this.#guestStopped();
       return null;
     }
     const now = hostNs();
-    // Not the time that passed: a process that had to wait for a processor has made no work for its backup.
-    const restMs = this.#desk.rest(workMs() - startWorkMs, now / 1e6);
+    const restMs = this.#desk.rest(Math.min((now - start) / 1e6, WORK_MS_MAX), now / 1e6);
     const checkpointMs = this.#desk.checkpoint(now / 1e6) ?? Infinity;
     if (step.kind === 'running') return restMs;
     const idleMs = step.untilNs === null ? Infinity : Math.max(restMs, (step.untilNs - now) / 1e6);
