@@ -87,11 +87,16 @@ export class Fleet {
   async start(): Promise<{ readonly primary: Member; readonly backup: Member }> {
     const primary = this.#start('primary', primaryArguments(this.#options, this.#switchAddress));
     this.#live = primary;
-    const listening = primary.child.next('listening');
-    // Both come up at the same time; the backup is told where to join when there is something to join.
-    const backup = this.#startBackup('backup', CHANNEL_OF_PARENT);
-    const { channel } = await whileAlive(listening, START_MS, primary.child, backup.child);
-    backup.child.send({ type: 'channel', channel });
+    // Both come up at the same time; the backup is told where to join, and gets its disks, when there is something to join.
+    const backup = this.#backupProcess('backup', CHANNEL_OF_PARENT);
+    try {
+      const { channel } = await whileAlive(primary.child.next('listening'), START_MS, primary.child, backup.child);
+      makeCopies(this.#options.plan.drives, 'backup');
+      backup.child.send({ type: 'channel', channel });
+    } catch (error) {
+      backup.child.discard();
+      throw error;
+    }
     await whileAlive(primary.child.next('started'), START_MS, primary.child, backup.child);
     this.#options.typing?.connect(primary.child);
     return { primary, backup };
@@ -172,6 +177,10 @@ export class Fleet {
 
   #startBackup(name: string, channel: string): Member {
     makeCopies(this.#options.plan.drives, name);
+    return this.#backupProcess(name, channel);
+  }
+
+  #backupProcess(name: string, channel: string): Member {
     this.#backup = this.#start(name, backupArguments(this.#options, name, this.#switchAddress, channel));
     return this.#backup;
   }
