@@ -110,6 +110,13 @@ export class FrameConnection {
     }
   }
 
+  /** Close it and hear nothing more of it. */
+  abandon(): void {
+    this.onClose = null;
+    this.onFrame = () => undefined;
+    this.close();
+  }
+
   /**
    * Send one frame of at most 16 MiB, which must not change afterwards. Everything sent in one turn of the
    * event loop leaves in as few packets as possible; flush() does not wait for the turn's end.

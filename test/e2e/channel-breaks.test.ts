@@ -5,20 +5,19 @@
  * history is checked, kill -9 of a backup.
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeMessage, CHANNEL_PROTOCOL, decodeMessage } from '../../hypervisor/channel/messages.js';
 import { readKey } from '../../hypervisor/channel/key-file.js';
 import { connect } from '../../hypervisor/channel/transport.js';
 import { freePort } from '../hypervisor/ft/etcd-server.js';
 import { ft86 } from './ft86.js';
-import { Proxy } from './proxy.js';
-import { Program } from './site.js';
+import { LocalSite } from './local-site.js';
+import type { Proxy } from './proxy.js';
+import type { Program } from './site.js';
 
 const NAME = 'breaks';
 const DETECT_MS = 2500;
-const root = join(import.meta.dirname, '../..');
 
 interface Running {
   readonly primary: Program;
@@ -28,45 +27,42 @@ interface Running {
   readonly udpPort: number;
 }
 
-let folder: string;
-let programs: Program[];
-let proxies: Proxy[];
+let site: LocalSite;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'ft86-breaks-'));
-  [programs, proxies] = [[], []];
+  site = new LocalSite();
 });
 afterEach(() => {
-  for (const { child } of programs) child.kill('SIGKILL');
-  for (const proxy of proxies) proxy.close();
-  rmSync(folder, { recursive: true, force: true });
+  site.close();
 });
-
-function start(args: readonly string[]): Program {
-  const program = new Program(args[0]!, [process.execPath, join(root, 'ft86'), ...args], { XDG_RUNTIME_DIR: folder });
-  programs.push(program);
-  return program;
-}
 
 /** A key-value server on two replicas, with a proxy in their channel. */
 async function pair(mode: readonly string[] = [], detectMs = DETECT_MS): Promise<Running> {
-  const key = join(folder, 'key');
+  const key = join(site.folder, 'key');
   await ft86(['keygen', key]);
-  const [plug, port] = [`unix:${join(folder, 'switch')}`, await freePort()];
-  const network = start(['switch', '--key', key, '--listen', plug, '--uplink', 'host:udp=0:10.86.0.2:8086']);
+  const [plug, port] = [`unix:${join(site.folder, 'switch')}`, await freePort()];
+  const network = site.start(['switch', '--key', key, '--listen', plug, '--uplink', 'host:udp=0:10.86.0.2:8086']);
   const udpPort = Number((await network.says(/udp 127.0.0.1:(\d+) goes to/))[1]);
   const common = [
-    ...['--name', NAME, '--key', key, '--detect-ms', String(detectMs), '--arbiter', `file:${join(folder, 'arbiter')}`],
+    ...[
+      '--name',
+      NAME,
+      '--key',
+      key,
+      '--detect-ms',
+      String(detectMs),
+      '--arbiter',
+      `file:${join(site.folder, 'arbiter')}`,
+    ],
     ...['--net', `switch=${plug}`, '--json'],
   ];
   const channel = `tcp://127.0.0.1:${port}`;
-  const disk = join(folder, 'disk');
+  const disk = join(site.folder, 'disk');
   writeFileSync(disk, Buffer.alloc(1 << 20));
   const drive = ['--drive', `file=${disk}`];
-  const primary = start(['primary', 'kv', '--channel', channel, '--wait-backup', ...drive, ...common, ...mode]);
+  const primary = site.start(['primary', 'kv', '--channel', channel, '--wait-backup', ...drive, ...common, ...mode]);
   await primary.says(/listens for a backup/);
-  const proxy = new Proxy(port);
-  proxies.push(proxy);
-  const backup = start(['backup', '--channel', await proxy.listen(), ...drive, ...common]);
+  const proxy = site.proxy(port);
+  const backup = site.start(['backup', '--channel', await proxy.listen(), ...drive, ...common]);
   await backup.says(/has the whole state/);
   await primary.says(/kv: 10.86.0.2 ready/);
   return { primary, backup, proxy, channel, udpPort };
@@ -78,7 +74,7 @@ function sleep(ms: number): Promise<void> {
 
 /** A command beside the replicas, and what it said. */
 async function ask(...args: readonly string[]): Promise<string> {
-  const program = start(args);
+  const program = site.start(args);
   expect(await program.ends()).toBe(0);
   return program.output;
 }
@@ -149,7 +145,7 @@ test('a replica that stood still for less than the time-out finds its connection
 test('a stranger who has the key, and not the secret of the join, is refused and disturbs nobody', async () => {
   const { primary, backup, channel } = await pair();
   const id = /"replicaId": "(backup-[^"]+)"/.exec(await ask('status', NAME, '--json'))![1]!;
-  const connection = await connect({ address: channel, key: readKey(join(folder, 'key')), timeoutMs: 1000 });
+  const connection = await connect({ address: channel, key: readKey(join(site.folder, 'key')), timeoutMs: 1000 });
   const answer = new Promise((resolve) => {
     connection.onFrame = (bytes) => {
       resolve(decodeMessage(bytes));

@@ -5,33 +5,21 @@
  * whose history is checked.
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../hypervisor/ft/etcd-server.js';
 import { ft86, type Run } from './ft86.js';
-import { Proxy } from './proxy.js';
-import { Program } from './site.js';
+import { LocalSite } from './local-site.js';
+import type { Proxy } from './proxy.js';
+import type { Program } from './site.js';
 
-const root = join(import.meta.dirname, '../..');
-let folder: string;
-let programs: Program[];
-let proxies: Proxy[];
+let site: LocalSite;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'ft86-hand-over-'));
-  [programs, proxies] = [[], []];
+  site = new LocalSite();
 });
 afterEach(() => {
-  for (const { child } of programs) child.kill('SIGKILL');
-  for (const proxy of proxies) proxy.close();
-  rmSync(folder, { recursive: true, force: true });
+  site.close();
 });
-
-function start(args: readonly string[]): Program {
-  const program = new Program(args[0]!, [process.execPath, join(root, 'ft86'), ...args], { XDG_RUNTIME_DIR: folder });
-  programs.push(program);
-  return program;
-}
 
 interface Running {
   readonly primary: Program;
@@ -43,15 +31,14 @@ interface Running {
 
 /** A key-value server under load. */
 async function pair(): Promise<Running> {
-  const [plug, served] = [`unix:${join(folder, 'switch')}`, await freePort()];
-  const disk = join(folder, 'disk');
+  const [plug, served] = [`unix:${join(site.folder, 'switch')}`, await freePort()];
+  const disk = join(site.folder, 'disk');
   writeFileSync(disk, Buffer.alloc(1 << 20));
-  await start(['disk-server', disk, '--listen', `tcp://127.0.0.1:${served}`]).says(/export disk/);
-  const network = start(['switch', '--listen', plug, '--uplink', 'host:udp=0:10.86.0.2:8086']);
+  await site.start(['disk-server', disk, '--listen', `tcp://127.0.0.1:${served}`]).says(/export disk/);
+  const network = site.start(['switch', '--listen', plug, '--uplink', 'host:udp=0:10.86.0.2:8086']);
   const udpPort = (await network.says(/udp 127.0.0.1:(\d+) goes to/))[1]!;
   const way = async (): Promise<Proxy> => {
-    const proxy = new Proxy(served);
-    proxies.push(proxy);
+    const proxy = site.proxy(served);
     await proxy.listen();
     return proxy;
   };
@@ -59,9 +46,16 @@ async function pair(): Promise<Running> {
   const common = (proxy: Proxy): string[] => [
     ...['--name', 'ways', '--drive', `nbd://127.0.0.1:${proxy.port}/disk`, '--net', `switch=${plug}`],
   ];
-  const primary = start(['primary', 'kv', '--channel', 'tcp://127.0.0.1:0', '--wait-backup', ...common(ways.primary)]);
+  const primary = site.start([
+    'primary',
+    'kv',
+    '--channel',
+    'tcp://127.0.0.1:0',
+    '--wait-backup',
+    ...common(ways.primary),
+  ]);
   const [, channel] = await primary.says(/listens for a backup at (\S+)/);
-  const backup = start(['backup', '--channel', channel!, ...common(ways.backup)]);
+  const backup = site.start(['backup', '--channel', channel!, ...common(ways.backup)]);
   await primary.says(/kv: 10.86.0.2 ready/);
   const spec = 'kv:ops=900,clients=4,rate=300,timeout-ms=30000';
   const load = ft86(['load', spec, '--to', `127.0.0.1:${udpPort}`, '--json']);

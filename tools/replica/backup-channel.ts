@@ -187,11 +187,7 @@ export class BackupChannel {
   }
 
   #drop(): void {
-    const connection = this.#connection;
+    this.#connection?.abandon();
     this.#connection = null;
-    if (connection === null) return;
-    connection.onClose = null;
-    connection.onFrame = () => undefined;
-    connection.close();
   }
 }

@@ -209,12 +209,8 @@ export class PrimaryLink {
 
   /** Hear nothing more of the connection there is. */
   #drop(): void {
-    const connection = this.#connection;
+    this.#connection?.abandon();
     this.#connection = null;
-    if (connection === null) return;
-    connection.onClose = null;
-    connection.onFrame = () => undefined;
-    connection.close();
   }
 
   #send(messages: readonly Uint8Array[], lastSeq: number): void {

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -170,27 +171,20 @@ static struct tap *arguments(napi_env env, napi_callback_info info, void **data,
     return t;
 }
 
-static napi_value tap_read(napi_env env, napi_callback_info info)
+/* One frame from or to the interface. */
+static napi_value transfer(napi_env env, napi_callback_info info, bool out)
 {
     void *data;
     size_t length;
     struct tap *t = arguments(env, info, &data, &length);
     if (!t)
         return NULL;
-    ssize_t n = read(t->fd, data, length);
+    ssize_t n = out ? write(t->fd, data, length) : read(t->fd, data, length);
     return number(env, n < 0 ? -errno : n);
 }
 
-static napi_value tap_write(napi_env env, napi_callback_info info)
-{
-    void *data;
-    size_t length;
-    struct tap *t = arguments(env, info, &data, &length);
-    if (!t)
-        return NULL;
-    ssize_t n = write(t->fd, data, length);
-    return number(env, n < 0 ? -errno : n);
-}
+static napi_value tap_read(napi_env env, napi_callback_info info) { return transfer(env, info, false); }
+static napi_value tap_write(napi_env env, napi_callback_info info) { return transfer(env, info, true); }
 
 static napi_value tap_close(napi_env env, napi_callback_info info)
 {
