@@ -24,10 +24,11 @@ test-guests: build guests ## the slow tests: Debian's guests, failing networks a
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
-native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks and TAP
+native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks, TAP and datagrams
 	@$(MAKE) -s --no-print-directory -C emulator/native
 	@$(MAKE) -s --no-print-directory -C hypervisor/backend/native
 	@$(MAKE) -s --no-print-directory -C tools/switch/native
+	@$(MAKE) -s --no-print-directory -C tools/udp/native
 
 images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images

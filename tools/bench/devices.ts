@@ -40,7 +40,7 @@ function networkConfigurations(size: 'quick' | 'full'): Configuration[] {
   const times = NET_TIMES[size];
   const throughput = (mode: Mode, measure: (client: NetClient) => Promise<number>): Promise<Figures> =>
     withServedGuest(mode, 'bench-net', NET_PORT, async (target) => {
-      const client = await NetClient.open(target);
+      const client = new NetClient(target);
       try {
         await client.greet(GREET_MS);
         return { megabits: ((await measure(client)) * 8) / 1e6 };

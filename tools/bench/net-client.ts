@@ -7,9 +7,10 @@
  *
  * What is lost is not sent again: it only does not count. When nothing comes, the window is opened further.
  */
-import { createSocket, type Socket } from 'node:dgram';
 import { ReplicaError } from '../../emulator/errors.js';
+import { parseIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import type { UdpTarget } from '../load/udp-client.js';
+import { UdpSocket } from '../udp/udp-socket.js';
 
 const MAGIC = 0x626e6574;
 const HEADER_BYTES = 20;
@@ -19,6 +20,8 @@ const PAYLOAD_BYTES = 1472;
 const WINDOW = 64;
 const TICK_MS = 20;
 const HELLO_MS = 100;
+/** Datagrams that leave together: as many as the guest answers together. */
+const BATCH = 8;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 interface Datagram {
@@ -34,27 +37,20 @@ export interface MeasureTimes {
 }
 
 export class NetClient {
-  readonly #socket: Socket;
-  readonly #target: UdpTarget;
+  readonly #socket: UdpSocket;
+  readonly #ip: Ipv4Address;
+  readonly #port: number;
+  readonly #outgoing = new Uint8Array(PAYLOAD_BYTES);
   #run = 0;
   #onDatagram: (datagram: Datagram) => void = () => undefined;
 
-  private constructor(socket: Socket, target: UdpTarget) {
-    this.#socket = socket;
-    this.#target = target;
-    socket.on('message', (bytes) => {
+  constructor({ host, port }: UdpTarget) {
+    this.#ip = parseIpv4('host', host);
+    this.#port = port;
+    const options = { ip: 0, port: 0, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH };
+    this.#socket = new UdpSocket(options, (bytes) => {
       const datagram = decode(bytes);
       if (datagram?.run === this.#run) this.#onDatagram(datagram);
-    });
-  }
-
-  static open(target: UdpTarget): Promise<NetClient> {
-    const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES });
-    return new Promise((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(0, () => {
-        resolve(new NetClient(socket, target));
-      });
     });
   }
 
@@ -72,6 +68,7 @@ export class NetClient {
     for (let ms = 0; !greeted.answered; ms += HELLO_MS) {
       if (ms > timeoutMs) throw new ReplicaError(`bench-net does not answer for ${timeoutMs} ms`);
       this.#post(KIND.hello, 0, 0);
+      this.#socket.flush();
       await delay(HELLO_MS);
     }
   }
@@ -83,6 +80,7 @@ export class NetClient {
     const allow = (number: number): void => {
       allowed = number;
       this.#post(KIND.credit, allowed, PAYLOAD_BYTES);
+      this.#socket.flush();
     };
     this.#onDatagram = ({ kind, number }) => {
       if (kind !== KIND.data) return;
@@ -101,6 +99,7 @@ export class NetClient {
     // The guest stops sending.
     this.#run++;
     this.#post(KIND.hello, 0, 0);
+    this.#socket.flush();
     return bytes;
   }
 
@@ -111,18 +110,23 @@ export class NetClient {
     const post = (atOnce: boolean): void => {
       this.#post(KIND.data, sent++, atOnce ? 1 : 0, PAYLOAD_BYTES);
     };
+    const fill = (): void => {
+      while (sent < answered + WINDOW) post(false);
+      this.#socket.flush();
+    };
     this.#onDatagram = ({ kind, number, count }) => {
       if (kind !== KIND.answer) return;
       answered = Math.max(answered, number);
       counted = Math.max(counted, count);
-      while (sent < answered + WINDOW) post(false);
+      fill();
     };
-    while (sent < WINDOW) post(false);
+    fill();
     return this.#measure(
       times,
       () => counted,
       () => {
         post(true);
+        this.#socket.flush();
       },
     );
   }
@@ -146,22 +150,32 @@ export class NetClient {
   }
 
   #post(kind: number, number: number, count: number, bytes = HEADER_BYTES): void {
-    const datagram = Buffer.alloc(bytes);
-    [MAGIC, kind, this.#run, number, count].forEach((word, i) => datagram.writeUInt32BE(word, 4 * i));
+    const datagram = this.#outgoing.subarray(0, bytes);
+    put(datagram, 0, MAGIC);
+    put(datagram, 4, kind);
+    put(datagram, 8, this.#run);
+    put(datagram, 12, number);
+    put(datagram, 16, count);
     // One that the host refuses is a lost one.
-    this.#socket.send(datagram, this.#target.port, this.#target.host, () => undefined);
+    this.#socket.post(datagram, this.#ip, this.#port);
   }
 }
 
-function decode(bytes: Buffer): Datagram | null {
-  if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return null;
-  const [kind, run, number, count] = [4, 8, 12, 16].map((at) => bytes.readUInt32BE(at)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { kind, run, number, count };
+function decode(bytes: Uint8Array): Datagram | null {
+  if (bytes.length < HEADER_BYTES || get(bytes, 0) !== MAGIC) return null;
+  return { kind: get(bytes, 4), run: get(bytes, 8), number: get(bytes, 12), count: get(bytes, 16) };
+}
+
+/** Big-endian, and without a view: these are read and written for every datagram. */
+function get(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
+function put(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }
 
 function delay(ms: number): Promise<void> {

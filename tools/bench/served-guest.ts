@@ -79,7 +79,6 @@ function start(args: readonly string[]) {
     /** Whether one of two replicas was given up. */
     lost: () => /LIVE at icount|lost its backup/.test(text),
     stop: async (): Promise<void> => {
-      if (process.env['N5']) process.stderr.write(text);
       child.kill('SIGINT');
       await ended;
     },

@@ -12,7 +12,7 @@ import type { Action, Invocation, Outcome, Phase } from './history.js';
 import { summarise, type LoadResult } from './load-result.js';
 import type { LoadSpec } from './load-spec.js';
 import { mix } from './seeded-random.js';
-import { OP_HELLO, SERVICE_HEADER_BYTES, decodeReply, encodeRequest } from './service-protocol.js';
+import { OP_HELLO, decodeEcho, decodeReply, encodeRequest, isAbout } from './service-protocol.js';
 import { UdpClient, type UdpTarget } from './udp-client.js';
 import { Workload, encodeAction } from './workload.js';
 
@@ -95,7 +95,7 @@ class LoadRun {
       if (this.#silentLooks * WATCH_MS > this.#spec.timeoutMs) this.#stop(this.#silence());
     }, WATCH_MS);
     try {
-      await this.#open(target);
+      this.#open(target);
       await this.#phases();
     } finally {
       clearInterval(watch);
@@ -105,10 +105,10 @@ class LoadRun {
     return this.#judge();
   }
 
-  async #open(target: UdpTarget): Promise<void> {
+  #open(target: UdpTarget): void {
     const { kind, seed } = this.#spec;
     for (const [index, id] of clientIds(this.#spec, this.#hooks.runId ?? Date.now()).entries()) {
-      const udp = await UdpClient.open(target);
+      const udp = new UdpClient(target);
       this.#clients.push({ index, id, udp, workload: new Workload(kind, seed, index), sequence: 0 });
     }
     if (this.#stopped) this.#stop(null);
@@ -145,16 +145,14 @@ class LoadRun {
     const { operations, clients } = this.#spec;
     const share = Math.floor(operations / clients) + (client.index < operations % clients ? 1 : 0);
     for (let i = 0; i < share && !this.#stopped; i++) {
-      await this.#turn();
+      if (this.#spec.ratePerSecond !== null) await this.#turn(this.#spec.ratePerSecond);
       await this.#perform(client, 'load', [client.workload.next()]);
     }
   }
 
   /** Wait until the next operation may start. */
-  async #turn(): Promise<void> {
-    const order = this.#started++;
-    if (this.#spec.ratePerSecond === null) return;
-    const dueMs = this.#startMs + (order * 1000) / this.#spec.ratePerSecond;
+  async #turn(ratePerSecond: number): Promise<void> {
+    const dueMs = this.#startMs + (this.#started++ * 1000) / ratePerSecond;
     for (let waitMs = dueMs - performance.now(); waitMs > 0 && !this.#stopped; waitMs = dueMs - performance.now()) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, WATCH_MS)));
     }
@@ -164,10 +162,15 @@ class LoadRun {
     for (const action of actions) {
       if (this.#stopped) return;
       const sequence = ++client.sequence;
-      const invokedMs = performance.now();
       const invocation: Invocation = {
-        ...{ client: client.index, sequence, phase, action, invokedMs },
-        ...{ attempts: 0, respondedMs: null, outcome: null },
+        client: client.index,
+        sequence,
+        phase,
+        action,
+        invokedMs: performance.now(),
+        attempts: 0,
+        respondedMs: null,
+        outcome: null,
       };
       this.#history.push(invocation);
       const request = encodeAction(action, client.id, sequence);
@@ -206,10 +209,10 @@ class LoadRun {
 
   /** What a datagram says about request `sequence`; null: it belongs to another one. */
   #outcome(datagram: Uint8Array, id: number, sequence: number): Outcome | null {
-    const reply = this.#spec.kind === 'echo' ? decodeEcho(datagram) : decodeReply(datagram);
-    if (reply?.client !== id || reply.sequence !== sequence) return null;
-    this.#silentLooks = 0;
-    return { status: reply.status, value: reply.value };
+    if (!isAbout(datagram, id, sequence)) return null;
+    const outcome = this.#spec.kind === 'echo' ? decodeEcho(datagram) : decodeReply(datagram);
+    if (outcome !== null) this.#silentLooks = 0;
+    return outcome;
   }
 
   /** End the run, with a reason when it failed; the first one counts. */
@@ -246,18 +249,4 @@ interface Client {
   readonly workload: Workload;
   /** Of the newest request. */
   sequence: number;
-}
-
-/** An echoed request of ours: whose it is, and the payload as it came back. */
-function decodeEcho(
-  datagram: Uint8Array,
-): { client: number; sequence: number; status: 'ok'; value: Uint8Array } | null {
-  const bytes = Buffer.from(datagram);
-  if (bytes.length < SERVICE_HEADER_BYTES) return null;
-  return {
-    client: bytes.readUInt32BE(4),
-    sequence: bytes.readUInt32BE(8),
-    status: 'ok',
-    value: bytes.subarray(SERVICE_HEADER_BYTES),
-  };
 }

@@ -41,17 +41,20 @@ export interface ServiceRequest {
   readonly value: Uint8Array;
 }
 
-export interface ServiceReply {
-  readonly client: number;
-  readonly sequence: number;
+export interface ServiceAnswer {
   readonly status: ServiceStatus;
   readonly value: Uint8Array;
+}
+
+export interface ServiceReply extends ServiceAnswer {
+  readonly client: number;
+  readonly sequence: number;
 }
 
 export function encodeRequest(request: ServiceRequest): Uint8Array {
   const { key, value } = request;
   assert(key.length <= 0xff && value.length <= 0xffff, 'a request fits its length fields');
-  const bytes = Buffer.alloc(SERVICE_HEADER_BYTES + key.length + value.length);
+  const bytes = Buffer.allocUnsafe(SERVICE_HEADER_BYTES + key.length + value.length);
   bytes.writeUInt32BE(SERVICE_MAGIC, 0);
   bytes.writeUInt32BE(request.client, 4);
   bytes.writeUInt32BE(request.sequence, 8);
@@ -63,19 +66,28 @@ export function encodeRequest(request: ServiceRequest): Uint8Array {
   return bytes;
 }
 
-/** Decode a reply; null when the datagram is not one. */
-export function decodeReply(datagram: Uint8Array): ServiceReply | null {
-  const bytes = Buffer.from(datagram.buffer, datagram.byteOffset, datagram.length);
-  if (bytes.length < SERVICE_HEADER_BYTES || bytes.readUInt32BE(0) !== SERVICE_MAGIC) return null;
-  const status = STATUSES[bytes.readUInt8(12)];
-  if (status === undefined || bytes.readUInt8(13) !== 0) return null;
-  if (bytes.length !== SERVICE_HEADER_BYTES + bytes.readUInt16BE(14)) return null;
-  return {
-    client: bytes.readUInt32BE(4),
-    sequence: bytes.readUInt32BE(8),
-    status,
-    value: new Uint8Array(bytes.subarray(SERVICE_HEADER_BYTES)),
-  };
+/** Whether a datagram is about that client's request: its reply, or the request itself as the echo guest returns it. */
+export function isAbout(datagram: Uint8Array, client: number, sequence: number): boolean {
+  return datagram.length >= SERVICE_HEADER_BYTES && word(datagram, 4) === client && word(datagram, 8) === sequence;
+}
+
+/** What a reply says, copied out of the datagram; null when that is no reply. */
+export function decodeReply(datagram: Uint8Array): ServiceAnswer | null {
+  if (datagram.length < SERVICE_HEADER_BYTES || word(datagram, 0) !== SERVICE_MAGIC) return null;
+  const status = STATUSES[datagram[12]!];
+  if (status === undefined || datagram[13] !== 0) return null;
+  if (datagram.length !== SERVICE_HEADER_BYTES + ((datagram[14]! << 8) | datagram[15]!)) return null;
+  return { status, value: Buffer.from(datagram.subarray(SERVICE_HEADER_BYTES)) };
+}
+
+/** A request as the echo guest returned it: the payload as it came back, copied. */
+export function decodeEcho(datagram: Uint8Array): ServiceAnswer {
+  return { status: 'ok', value: Buffer.from(datagram.subarray(SERVICE_HEADER_BYTES)) };
+}
+
+/** Without a view: these are read for every datagram. */
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
 /** Encode a reply, as a service does. */

@@ -1,0 +1,298 @@
+/* udp.c - UDP sockets whose datagrams cross into JavaScript and the kernel many at a time. tools/udp/udp-socket.ts declares
+ * the functions and is the only file that loads this module.
+ *
+ *   open(ip, port, receiveBufferBytes, onReadable) -> handle   or a negative errno
+ *   port(handle) -> number                                    the one it is bound to
+ *   receive(handle, buffer, table) -> datagrams                or a negative errno; never waits
+ *   send(handle, buffer, table, first, end) -> datagrams       or a negative errno; never waits
+ *   close(handle)
+ *
+ * buffer  slots of SLOT_BYTES, one datagram each
+ * table   for each slot three numbers of 32 bits: bytes, the other side's IPv4 address and its port. A datagram that was
+ *         longer than a slot has its own length here and its first bytes in the slot.
+ *
+ * onReadable is called from the event loop while datagrams wait. What it throws is an uncaught exception.
+ *
+ * Invariants: nothing is read or written outside buffer and table; after close() nothing is called; a closed handle
+ * answers -EBADF; the poll handle's memory lives until libuv has let go of it.
+ * Source: Linux recvmmsg(2), sendmmsg(2), udp(7); libuv's poll handles. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <node_api.h>
+
+enum { SLOT_BYTES = 2048, SLOTS_MAX = 64, ROW = 3 };
+
+/* What is used of libuv, whose ABI is the same in all of 1.x; its header is not among Node-API's. */
+typedef struct uv_poll_s uv_poll_t;
+enum { UV_POLL = 8, UV_READABLE = 1 };
+extern size_t uv_handle_size(int type);
+extern void uv_handle_set_data(uv_poll_t *handle, void *data);
+extern void *uv_handle_get_data(const uv_poll_t *handle);
+extern int uv_poll_init(struct uv_loop_s *loop, uv_poll_t *handle, int fd);
+extern int uv_poll_start(uv_poll_t *handle, int events, void (*callback)(uv_poll_t *, int, int));
+extern void uv_close(uv_poll_t *handle, void (*callback)(uv_poll_t *));
+
+struct udp {
+    napi_env env;
+    napi_ref on_readable;
+    uv_poll_t *poll;
+    int fd;
+};
+
+/* A batch as JavaScript names it. */
+struct batch {
+    unsigned char *bytes;
+    uint32_t *table;
+    size_t slots;
+};
+
+static void release_poll(uv_poll_t *poll)
+{
+    free(poll);
+}
+
+static void shut(struct udp *u)
+{
+    if (u->poll)
+        uv_close(u->poll, release_poll);
+    u->poll = NULL;
+    if (u->on_readable)
+        napi_delete_reference(u->env, u->on_readable);
+    u->on_readable = NULL;
+    if (u->fd >= 0)
+        close(u->fd);
+    u->fd = -1;
+}
+
+static void finalize(napi_env env, void *data, void *hint)
+{
+    (void)env, (void)hint;
+    shut(data);
+    free(data);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct udp *u = uv_handle_get_data(poll);
+    napi_env env = u->env;
+    napi_handle_scope scope;
+    napi_value function, receiver, error;
+    bool pending = false;
+    (void)status, (void)events; /* an error shows at the next receive */
+    napi_open_handle_scope(env, &scope);
+    napi_get_reference_value(env, u->on_readable, &function);
+    napi_get_global(env, &receiver);
+    napi_make_callback(env, NULL, receiver, function, 0, NULL, NULL);
+    napi_is_exception_pending(env, &pending);
+    if (pending) {
+        napi_get_and_clear_last_exception(env, &error);
+        napi_fatal_exception(env, error);
+    }
+    napi_close_handle_scope(env, scope);
+}
+
+static napi_value number(napi_env env, int64_t n)
+{
+    napi_value v;
+    napi_create_int64(env, n, &v);
+    return v;
+}
+
+static napi_value wrong(napi_env env)
+{
+    napi_throw_type_error(env, NULL, "ft86 udp: wrong arguments");
+    return NULL;
+}
+
+/* A file descriptor, or a negative errno. */
+static int open_socket(uint32_t ip, uint32_t port, uint32_t receive_buffer)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(ip) } };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if ((receive_buffer && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer)) ||
+        bind(fd, (struct sockaddr *)&address, sizeof address)) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+static int start_poll(struct udp *u)
+{
+    struct uv_loop_s *loop;
+    uv_poll_t *poll = calloc(1, uv_handle_size(UV_POLL));
+    if (!poll || napi_get_uv_event_loop(u->env, &loop) != napi_ok) {
+        free(poll);
+        return -ENOMEM;
+    }
+    int status = uv_poll_init(loop, poll, u->fd);
+    if (status < 0) {
+        free(poll);
+        return status;
+    }
+    u->poll = poll;
+    uv_handle_set_data(poll, u);
+    return uv_poll_start(poll, UV_READABLE, on_event);
+}
+
+static napi_value udp_open(napi_env env, napi_callback_info info)
+{
+    napi_value v[4], external;
+    size_t count = 4;
+    uint32_t ip, port, receive_buffer;
+    napi_valuetype type = napi_undefined;
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    if (count != 4 || napi_get_value_uint32(env, v[0], &ip) != napi_ok ||
+        napi_get_value_uint32(env, v[1], &port) != napi_ok || port > 0xffff ||
+        napi_get_value_uint32(env, v[2], &receive_buffer) != napi_ok || receive_buffer > INT32_MAX ||
+        napi_typeof(env, v[3], &type) != napi_ok || type != napi_function)
+        return wrong(env);
+    struct udp *u = calloc(1, sizeof *u);
+    if (!u)
+        return number(env, -ENOMEM);
+    u->env = env;
+    u->fd = open_socket(ip, port, receive_buffer);
+    int status = u->fd < 0 ? u->fd : start_poll(u);
+    if (status >= 0 && (napi_create_reference(env, v[3], 1, &u->on_readable) != napi_ok ||
+                        napi_create_external(env, u, finalize, NULL, &external) != napi_ok))
+        status = -ENOMEM;
+    if (status >= 0)
+        return external;
+    shut(u);
+    free(u);
+    return number(env, status);
+}
+
+static struct udp *socket_of(napi_env env, napi_value value)
+{
+    struct udp *u;
+    napi_valuetype type = napi_undefined;
+    if (napi_typeof(env, value, &type) != napi_ok || type != napi_external ||
+        napi_get_value_external(env, value, (void **)&u) != napi_ok)
+        return NULL;
+    return u;
+}
+
+/* The handle, and the batch behind it. */
+static struct udp *batch_of(napi_env env, const napi_value *v, struct batch *batch)
+{
+    size_t length, numbers;
+    napi_typedarray_type bytes_type, table_type;
+    void *bytes, *table;
+    struct udp *u = socket_of(env, v[0]);
+    if (!u || napi_get_typedarray_info(env, v[1], &bytes_type, &length, &bytes, NULL, NULL) != napi_ok ||
+        napi_get_typedarray_info(env, v[2], &table_type, &numbers, &table, NULL, NULL) != napi_ok ||
+        bytes_type != napi_uint8_array || table_type != napi_uint32_array)
+        return NULL;
+    *batch = (struct batch){ bytes, table, length / SLOT_BYTES };
+    if (batch->slots > numbers / ROW)
+        batch->slots = numbers / ROW;
+    if (batch->slots > SLOTS_MAX)
+        batch->slots = SLOTS_MAX;
+    return u;
+}
+
+static napi_value udp_receive(napi_env env, napi_callback_info info)
+{
+    napi_value v[3];
+    size_t count = 3;
+    struct batch batch;
+    struct mmsghdr messages[SLOTS_MAX];
+    struct iovec parts[SLOTS_MAX];
+    struct sockaddr_in from[SLOTS_MAX];
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    struct udp *u = count == 3 ? batch_of(env, v, &batch) : NULL;
+    if (!u)
+        return wrong(env);
+    for (size_t i = 0; i < batch.slots; i++) {
+        parts[i] = (struct iovec){ batch.bytes + i * SLOT_BYTES, SLOT_BYTES };
+        messages[i].msg_hdr = (struct msghdr){ &from[i], sizeof from[i], &parts[i], 1, NULL, 0, 0 };
+    }
+    int n = recvmmsg(u->fd, messages, batch.slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    for (int i = 0; i < n; i++) {
+        batch.table[ROW * i] = messages[i].msg_len;
+        batch.table[ROW * i + 1] = ntohl(from[i].sin_addr.s_addr);
+        batch.table[ROW * i + 2] = ntohs(from[i].sin_port);
+    }
+    return number(env, n < 0 ? -errno : n);
+}
+
+static napi_value udp_send(napi_env env, napi_callback_info info)
+{
+    napi_value v[5];
+    size_t count = 5;
+    uint32_t first, end;
+    struct batch batch;
+    struct mmsghdr messages[SLOTS_MAX];
+    struct iovec parts[SLOTS_MAX];
+    struct sockaddr_in to[SLOTS_MAX];
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    struct udp *u = count == 5 ? batch_of(env, v, &batch) : NULL;
+    if (!u || napi_get_value_uint32(env, v[3], &first) != napi_ok ||
+        napi_get_value_uint32(env, v[4], &end) != napi_ok || end > batch.slots || first > end)
+        return wrong(env);
+    for (uint32_t i = first; i < end; i++) {
+        const uint32_t *row = batch.table + ROW * i;
+        if (row[0] > SLOT_BYTES || row[2] > 0xffff)
+            return wrong(env);
+        parts[i] = (struct iovec){ batch.bytes + i * SLOT_BYTES, row[0] };
+        to[i] = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(row[2]), .sin_addr = { htonl(row[1]) } };
+        messages[i].msg_hdr = (struct msghdr){ &to[i], sizeof to[i], &parts[i], 1, NULL, 0, 0 };
+    }
+    int n = sendmmsg(u->fd, messages + first, end - first, MSG_DONTWAIT);
+    return number(env, n < 0 ? -errno : n);
+}
+
+static napi_value udp_port(napi_env env, napi_callback_info info)
+{
+    napi_value v[1];
+    size_t count = 1;
+    struct sockaddr_in address = { 0 };
+    socklen_t length = sizeof address;
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    struct udp *u = count == 1 ? socket_of(env, v[0]) : NULL;
+    if (!u)
+        return wrong(env);
+    int status = getsockname(u->fd, (struct sockaddr *)&address, &length);
+    return number(env, status < 0 ? -errno : ntohs(address.sin_port));
+}
+
+static napi_value udp_close(napi_env env, napi_callback_info info)
+{
+    napi_value v[1];
+    size_t count = 1;
+    napi_get_cb_info(env, info, &count, v, NULL, NULL);
+    struct udp *u = count == 1 ? socket_of(env, v[0]) : NULL;
+    if (!u)
+        return wrong(env);
+    shut(u);
+    return NULL;
+}
+
+NAPI_MODULE_INIT()
+{
+    static const struct {
+        const char *name;
+        napi_callback function;
+    } functions[] = { { "open", udp_open },
+                      { "port", udp_port },
+                      { "receive", udp_receive },
+                      { "send", udp_send },
+                      { "close", udp_close } };
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        napi_value f;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &f);
+        napi_set_named_property(env, exports, functions[i].name, f);
+    }
+    return exports;
+}

@@ -1,0 +1,149 @@
+/**
+ * A UDP socket for IPv4 whose datagrams come and go many at a time, and loads its addon, the only file that does (an edge).
+ * `make native` builds it from tools/udp/native/udp.c.
+ *
+ *   the system's queue -> recvmmsg -> slots -> onDatagram, one after the other
+ *   post -> slots of the batch -> [full, or flush()] -> sendmmsg
+ *
+ *   sources:  tools/udp/udp-socket.ts           -> ../../build/native/udp.node
+ *   compiled: build/js/tools/udp/udp-socket.js  -> ../../../native/udp.node
+ *
+ * Invariants: a payload is valid during its onDatagram only; nothing waits in here for a system that does not take it: a
+ * datagram that is refused is lost, as in any network, and counted; after close() nothing is called and nothing is sent.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { getSystemErrorMap } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { InvariantError, ReplicaError, assert } from '../../emulator/errors.js';
+import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
+import { formatIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
+
+type Handle = { readonly brand: unique symbol };
+
+interface UdpAddon {
+  /** A number is a negative errno, here and below. */
+  open(ip: number, port: number, receiveBufferBytes: number, onReadable: () => void): Handle | number;
+  port(handle: Handle): number;
+  receive(handle: Handle, buffer: Uint8Array, table: Uint32Array): number;
+  send(handle: Handle, buffer: Uint8Array, table: Uint32Array, first: number, end: number): number;
+  close(handle: Handle): void;
+}
+
+/** As in udp.c: a slot holds any datagram that fits an Ethernet frame. */
+const SLOT_BYTES = 2048;
+const SLOTS_MAX = 64;
+/** Numbers of a slot in a table: bytes, address, port. */
+const ROW = 3;
+
+export interface UdpSocketOptions {
+  readonly ip: Ipv4Address;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Of the system's queue; 0: the system's own choice. */
+  readonly receiveBufferBytes: number;
+  /** Datagrams that leave together at most, 1 to 64. */
+  readonly batch: number;
+}
+
+/** `payload` is cut after 2048 bytes. */
+export type DatagramHandler = (payload: Uint8Array, ip: Ipv4Address, port: number) => void;
+
+export class UdpSocket {
+  readonly port: number;
+  /** Datagrams that the system did not take, and reads that it refused. */
+  errors = 0;
+  /** Why it refused the newest of them. */
+  lastError: string | null = null;
+  readonly #addon: UdpAddon;
+  readonly #handle: Handle;
+  readonly #onDatagram: DatagramHandler;
+  readonly #batch: number;
+  readonly #buffer: Uint8Array;
+  readonly #table: Uint32Array;
+  #waiting = 0;
+  #closed = false;
+
+  /** @throws ReplicaError saying why the address cannot be had */
+  constructor({ ip, port, receiveBufferBytes, batch }: UdpSocketOptions, onDatagram: DatagramHandler) {
+    assert(batch >= 1 && batch <= SLOTS_MAX, `a batch has 1 to ${SLOTS_MAX} datagrams`);
+    this.#addon = addon ??= load();
+    const opened = this.#addon.open(ip, port, receiveBufferBytes, () => {
+      this.#receive();
+    });
+    if (typeof opened === 'number') {
+      const reason = describeSocketError(systemError(opened));
+      throw new ReplicaError(`cannot listen on udp ${formatIpv4(ip)}:${port}: ${reason}`);
+    }
+    this.#handle = opened;
+    this.port = this.#addon.port(opened);
+    this.#onDatagram = onDatagram;
+    this.#batch = batch;
+    this.#buffer = new Uint8Array(batch * SLOT_BYTES);
+    this.#table = new Uint32Array(batch * ROW);
+  }
+
+  /** Copy a payload of at most 2048 bytes into the batch. It leaves when the batch is full, or with flush(). */
+  post(payload: Uint8Array, ip: Ipv4Address, port: number): void {
+    assert(payload.length <= SLOT_BYTES, `a datagram has at most ${SLOT_BYTES} bytes`);
+    const row = this.#waiting * ROW;
+    this.#buffer.set(payload, this.#waiting * SLOT_BYTES);
+    this.#table[row] = payload.length;
+    this.#table[row + 1] = ip;
+    this.#table[row + 2] = port;
+    if (++this.#waiting === this.#batch) this.flush();
+  }
+
+  /** Hand everything posted to the system. */
+  flush(): void {
+    const end = this.#waiting;
+    this.#waiting = 0;
+    for (let first = 0; first < end && !this.#closed;) {
+      const sent = this.#addon.send(this.#handle, this.#buffer, this.#table, first, end);
+      if (sent < 0) this.#refused(sent);
+      // The one that the system refused is lost; those behind it may fare better.
+      first += sent > 0 ? sent : 1;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#addon.close(this.#handle);
+  }
+
+  #receive(): void {
+    const count = this.#addon.receive(this.#handle, received, receivedTable);
+    if (count < 0) {
+      if (systemError(count).code !== 'EAGAIN') this.#refused(count);
+      return;
+    }
+    for (let slot = 0; slot < count && !this.#closed; slot++) {
+      const [at, row] = [slot * SLOT_BYTES, slot * ROW];
+      const bytes = Math.min(receivedTable[row]!, SLOT_BYTES);
+      this.#onDatagram(received.subarray(at, at + bytes), receivedTable[row + 1]!, receivedTable[row + 2]!);
+    }
+  }
+
+  #refused(errno: number): void {
+    this.errors++;
+    this.lastError = systemError(errno).message;
+  }
+}
+
+/** Shared by all sockets, since what is received is handed on at once. */
+const received = new Uint8Array(SLOTS_MAX * SLOT_BYTES);
+const receivedTable = new Uint32Array(SLOTS_MAX * ROW);
+let addon: UdpAddon | null = null;
+
+function systemError(errno: number): NodeJS.ErrnoException {
+  const [code, text] = getSystemErrorMap().get(errno) ?? [`error ${-errno}`, ''];
+  return Object.assign(new Error(`${code}: ${text}`), { code });
+}
+
+function load(): UdpAddon {
+  const places = ['../../build/native/udp.node', '../../../native/udp.node'];
+  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const path = paths.find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new InvariantError('the addon for datagrams is not built: run make build');
+  return createRequire(import.meta.url)(path) as UdpAddon;
+}
