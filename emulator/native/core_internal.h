@@ -36,7 +36,7 @@ enum stop_reason { STOP_NONE, STOP_ASKED };
 /* What the engine's page walker is working for. */
 enum walk_purpose { WALK_NONE = -1, WALK_LOAD = ACCESS_LOAD, WALK_STORE = ACCESS_STORE, WALK_FETCH = ACCESS_FETCH, WALK_TOUCH };
 
-/* A page walk done for its side effects: its result, and its writes until they are known to count. */
+/* A page walk: its writes until they are known to count; of one done for its side effects, its result, too. */
 struct touch_walk {
     uint64_t page;
     int prot;
@@ -162,6 +162,7 @@ void core_forget_blocks(core *c);
 void core_new_epoch(core *c);                   /* every block must prove its pages again */
 /* tlb.c */
 void core_arch_flush(core *c);
+void core_write_walked(core *c);                /* Accessed and Dirty bits of a walk that found its page */
 void core_tlb_flush(core *c);                   /* the engine's TLB only; no guest can notice */
 /* touch.c */
 enum touch_result { TOUCH_OK, TOUCH_STALE, TOUCH_SPLIT };

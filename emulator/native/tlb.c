@@ -98,8 +98,11 @@ static bool walk_data(core *c, uint64_t va, int size, int access, int mmu_idx, b
     }
     c->stats.walks++;
     c->walking = (enum walk_purpose)access;   /* stays set if the walk faults (longjmp) */
+    c->touch.write_count = 0;
     bool ok = __real_x86_cpu_tlb_fill_x86_64(c->cpu, va, size, access, mmu_idx, probe, ra);
     c->walking = WALK_NONE;
+    if (ok)
+        core_write_walked(c);
     uint64_t now = arch_find(&c->arch, slot);
     if (ok && (old & ARCH_EXECUTED) && now && arch_page(now) == arch_page(old) && (now & PROT_X)) {
         arch_mark_executed(&c->arch, slot);   /* more rights, same page: no block need prove it again */
@@ -142,7 +145,15 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(CPUState *cpu, uint64_t va, int size, int ac
     return ok;
 }
 
-/* The page walker writes Accessed and Dirty bits past the TLB. */
+static void write_entry(CPUState *cpu, uint64_t pa, uint32_t value)
+{
+    if (core_current && pa >> PAGE_SHIFT < core_current->pages)
+        ram_mark(core_current, pa >> PAGE_SHIFT);
+    __real_x86_stl_phys_notdirty_x86_64(cpu, pa, value);
+}
+
+/* The page walker writes Accessed and Dirty bits past the TLB. A walk that ends in a fault writes none: what it would
+ * write on the way waits for its end. */
 void __wrap_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t value)
 {
     core *c = core_current;
@@ -151,7 +162,7 @@ void __wrap_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t va
 #ifndef FT86_NO_ARCH_TLB
     if (c && c->walking == WALK_FETCH)
         return;
-    if (c && c->walking == WALK_TOUCH) {
+    if (c && c->walking != WALK_NONE) {
         if (c->touch.write_count < (int)(sizeof c->touch.writes / sizeof c->touch.writes[0])) {
             c->touch.writes[c->touch.write_count].address = pa;
             c->touch.writes[c->touch.write_count++].value = value;
@@ -159,9 +170,13 @@ void __wrap_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t va
         return;
     }
 #endif
-    if (c && pa >> PAGE_SHIFT < c->pages)
-        ram_mark(c, pa >> PAGE_SHIFT);
-    __real_x86_stl_phys_notdirty_x86_64(cpu, pa, value);
+    write_entry(cpu, pa, value);
+}
+
+void core_write_walked(core *c)
+{
+    for (int i = 0; i < c->touch.write_count; i++)
+        write_entry(c->cpu, c->touch.writes[i].address, c->touch.writes[i].value);
 }
 
 /* ---- flushes the guest asked for: CR0, CR3, CR4, A20, task switches, INVLPG ---- */

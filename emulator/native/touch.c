@@ -48,12 +48,7 @@ static bool walk_for_execution(core *c, uint32_t va, int mmu_idx)
         FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = -1;
         return false;
     }
-    for (int i = 0; i < c->touch.write_count; i++) {
-        uint64_t at = c->touch.writes[i].address;
-        if (at >> PAGE_SHIFT < c->pages)
-            ram_mark(c, at >> PAGE_SHIFT);
-        __real_x86_stl_phys_notdirty_x86_64(c->cpu, at, c->touch.writes[i].value);
-    }
+    core_write_walked(c);
     return true;
 }
 

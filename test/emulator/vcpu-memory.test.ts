@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { hashBytes, type Vcpu } from '../../emulator/vcpu.js';
-import { CODE, flatRegisters, guestOf, le32, RAM_BYTES, type Guest } from './guest-code.js';
+import { CODE, flatRegisters, guestOf, le32, RAM_BYTES, setHandler, type Guest } from './guest-code.js';
 
 const open: Vcpu[] = [];
 function guest(...parameters: Parameters<typeof guestOf>): Guest {
@@ -59,6 +59,30 @@ describe('dirty pages', () => {
     expect(vcpu.ram.readU32(0x11000 + 4 * 0x20)).toBe(0x20027);
     vcpu.ram.write(0x2fff, Uint8Array.of(1, 2));
     expect(pages(vcpu)).toEqual([2, 3]);
+  });
+
+  /** What a directory entry and its only table entry are after MOV EAX, [800000h] or MOV [800000h], EAX in ring 0. */
+  function entries(opcode: number, directory: number, table: number): readonly unknown[] {
+    const { vcpu } = guest([opcode, ...le32(0x800000), 0xf4]);
+    const tables = 0x10000;
+    vcpu.ram.writeU32(tables, 0x11007);
+    for (let page = 0; page < 1024; page++) vcpu.ram.writeU32(0x11000 + 4 * page, (page << 12) | 7);
+    vcpu.ram.writeU32(tables + 8, 0x12000 | directory);
+    vcpu.ram.writeU32(0x12000, 0x20000 | table);
+    setHandler(vcpu, 14, 0x5000, [0xf4]);
+    vcpu.setRegisters({ ...vcpu.getRegisters(), cr3: tables, cr0: 0x80010011 });
+    expect(vcpu.run(100)).toBe('halted');
+    const faulted = vcpu.getRegisters().eip === 0x5001;
+    return [faulted, vcpu.ram.readU32(tables + 8)! & 0xfff, vcpu.ram.readU32(0x12000)! & 0xfff];
+  }
+
+  test('a page walk that ends in a fault sets no bits, one that finds its page sets those of all levels', () => {
+    expect(entries(0xa1, 3, 2)).toEqual([true, 3, 2]);
+    expect(entries(0xa3, 3, 2)).toEqual([true, 3, 2]);
+    expect(entries(0xa1, 2, 3)).toEqual([true, 2, 3]);
+    expect(entries(0xa3, 3, 1)).toEqual([true, 3, 1]); // read-only, CR0.WP
+    expect(entries(0xa1, 3, 1)).toEqual([false, 0x23, 0x21]);
+    expect(entries(0xa3, 3, 3)).toEqual([false, 0x23, 0x63]);
   });
 });
 
