@@ -112,6 +112,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFLAGS_VM 0x20000u
 #define HF_CPL_MASK 3u
 #define HF_CS32_MASK 0x10u               /* the code segment's default is 32 bits */
+#define HF_SS32_MASK 0x20u               /* the stack pointer has 32 bits */
 #define HF_PE_MASK 0x80u                 /* CR0.PE */
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
 /* Bits which the engine keeps and never uses, one for each segment register (segments.h). They are part of what a

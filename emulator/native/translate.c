@@ -12,26 +12,23 @@
  *   INS, OUTS                      the port is asked for before the memory is (bus.c)
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all
- *   PUSHF                          what is stored has VM and RF clear
- *   ENTER                          EBP gets as many bits as the operand has, not as the stack pointer
+ *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c)
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
- * Source: Intel SDM volume 2 (LOCK, NEG, PUSHF, ENTER, CVTPI2PS, CVTPI2PD, INS, OUTS, UD2; 2.1.1; 2.4: exception classes);
+ * Source: Intel SDM volume 2 (LOCK, NEG, CVTPI2PS, CVTPI2PD, INS, OUTS, UD2; 2.1.1; 2.4: exception classes);
  * volume 1, 9.5 and 9.6.1; volume 3, 6.5. */
 #include <string.h>
 #include "core_internal.h"
 #include "decode.h"
 #include "interpose.h"
 #include "segments.h"
+#include "translate.h"
 #include "x87.h"
 
 #define OPCODE_INSB 0x6c
 #define OPCODE_OUTSD 0x6f
-#define OPCODE_PUSHF 0x9c
-#define OPCODE_ENTER 0xc8
 #define OPCODE_CVTPI2 0x12a
-#define PUSHED_FLAGS 0xfcffffu
 #define PREFIX_REPEAT 0xf3               /* before NEG it does nothing */
 #define PREFIX_REPEAT_UNEQUAL 0xf2
 #define PREFIX_DATA 0x66
@@ -51,13 +48,6 @@ uint32_t __real_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
-void tcg_gen_andi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t mask);
-void __real_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand);
-void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand);
-void __real_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
-                                       unsigned first, unsigned bits);
-void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
-                                       unsigned first, unsigned bits);
 void helper_enter_mmx_x86_64(CPUX86State *env);
 void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
 void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
@@ -87,9 +77,6 @@ static __thread struct {
     bool defer_mmx, drop_mmx;            /* what becomes of a call that enters the MMX state */
     void *deferred;                      /* the call to come after the next access */
     void *deferred_argument;
-    bool pushes_flags;
-    unsigned frame_bits;                 /* of ENTER's operand; 0: another instruction */
-    uintptr_t frame_register;            /* EBP: what its first store stores */
 } now;
 
 /* ---- the engine's own code for the instruction, as it is emitted ---- */
@@ -149,10 +136,7 @@ static void ask_for_port(TCGContext *tcg)
 static void before_store(TCGContext *tcg, uintptr_t value)
 {
     ask_for_port(tcg);
-    if (now.pushes_flags)
-        tcg_gen_andi_i64_x86_64(tcg, value, value, PUSHED_FLAGS);
-    if (now.frame_bits && !now.frame_register)
-        now.frame_register = value;
+    values_before_store(tcg, value);
 }
 
 #define ACCESS(name, store, before)                                                                          \
@@ -164,6 +148,7 @@ static void before_store(TCGContext *tcg, uintptr_t value)
         checks_access(tcg, at, memory, store);                                                               \
         __real_##name##_x86_64(tcg, v, at, mmu, aligned(memory));                                            \
         after_access(tcg);                                                                                   \
+        values_after_store(tcg);                                                                             \
     }
 ACCESS(tcg_gen_qemu_ld_i32, false, )
 ACCESS(tcg_gen_qemu_st_i32, true, )
@@ -208,24 +193,6 @@ void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t a
     after_access(tcg);
 }
 
-/* ENTER's new EBP: all of the frame's address, or its lower half only. */
-void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand)
-{
-    if (now.frame_bits == 16 && result == now.frame_register)
-        __real_tcg_gen_deposit_i64_x86_64(tcg, result, result, operand, 0, 16);
-    else
-        __real_tcg_gen_ext32u_i64_x86_64(tcg, result, operand);
-}
-
-void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
-                                       unsigned first, unsigned bits)
-{
-    if (now.frame_bits == 32 && result == now.frame_register)
-        __real_tcg_gen_ext32u_i64_x86_64(tcg, result, part);
-    else
-        __real_tcg_gen_deposit_i64_x86_64(tcg, result, rest, part, first, bits);
-}
-
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments)
 {
     if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
@@ -261,6 +228,7 @@ static void start_afresh(void)
     memset(&now, 0, sizeof now);
     now.engine = engine;
     now.shown_at = NOWHERE;
+    values_forget();
 }
 
 /* A register operand of NEG with LOCK is undefined already. */
@@ -297,9 +265,7 @@ static void prepare(core *c, const struct decoded *d, bool undefined, bool code3
     now.port_bytes = port_bytes(c, d, code32);
     now.defer_mmx = decoded_is_mmx_memory(d);
     now.drop_mmx = d->opcode == OPCODE_CVTPI2;
-    now.pushes_flags = d->opcode == OPCODE_PUSHF;
-    if (d->opcode == OPCODE_ENTER)
-        now.frame_bits = code32 != d->data_prefix ? 32 : 16;
+    values_begin(d, env_u32(c, ENV_OFF_HFLAGS), (env_u32(c, ENV_OFF_CR) & CR0_PE) && !(env_u32(c, ENV_OFF_EFLAGS) & EFLAGS_VM));
 }
 
 static void translate_one(void *block, CPUState *cpu)

@@ -168,29 +168,6 @@ describe('prefixes', () => {
   });
 });
 
-describe('ENTER', () => {
-  /** EBP after an ENTER that is `code`, on a stack of 16 or 32 bits, with ESP 127ff0h and EBP 5678aaaah before it. */
-  function frame(code: readonly number[], code32: boolean, stack32: boolean): number {
-    const { vcpu } = guestOf([...code, 4, 0, 0, HLT]);
-    const registers = vcpu.getRegisters();
-    const cs = { ...registers.cs, flags: code32 ? 0xcf9b00 : 0x8f9b00 };
-    const ss = { ...registers.ss, flags: stack32 ? 0xcf9300 : 0x8f9300 };
-    vcpu.setRegisters({ ...registers, cs, ss, esp: 0x127ff0, ebp: 0x5678aaaa });
-    expect(vcpu.run(10)).toBe('halted');
-    const { ebp } = vcpu.getRegisters();
-    vcpu.dispose();
-    return ebp;
-  }
-
-  test('gives EBP as many bits as its operand has, whatever the stack', () => {
-    expect(frame([0xc8], true, true)).toBe(0x127fec);
-    expect(frame([0xc8], true, false)).toBe(0x127fec);
-    expect(frame([0x66, 0xc8], false, false)).toBe(0x127fec);
-    expect(frame([0x66, 0xc8], true, true)).toBe(0x56787fee);
-    expect(frame([0xc8], false, false)).toBe(0x56787fee);
-  });
-});
-
 describe('FBSTP', () => {
   const NEAREST = 0x37f;
   const DOWN = 0x77f;
