@@ -8,7 +8,7 @@ import tseslint from 'typescript-eslint';
 
 /** The files that may touch the host. Everything else is a pure function of its inputs. */
 const EDGES = [
-  'emulator/native-addon.ts',
+  'emulator/load-addon.ts',
   'hypervisor/backend/**',
   'hypervisor/channel/bind-server.ts',
   'hypervisor/channel/connect-socket.ts',

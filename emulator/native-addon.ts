@@ -1,14 +1,8 @@
 /**
  * Loads the native core, the only file that does. `make -C emulator/native` builds it; the functions are
  * those of emulator/native/addon.c and addon_state.c, called with a handle first.
- *
- *   sources:  emulator/native-addon.ts           -> ../build/native/ft86.node
- *   compiled: build/js/emulator/native-addon.js  -> ../../native/ft86.node
  */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { InvariantError } from './errors.js';
+import { loadAddon } from './load-addon.js';
 
 /** A core as JavaScript holds it; opaque. */
 export type CoreHandle = { readonly brand: unique symbol };
@@ -57,12 +51,4 @@ export interface NativeCore {
   stats(core: CoreHandle): Record<string, number>;
 }
 
-function load(): NativeCore {
-  const places = ['../build/native/ft86.node', '../../native/ft86.node'];
-  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined) throw new InvariantError('the native core is not built: run make');
-  return createRequire(import.meta.url)(path) as NativeCore;
-}
-
-export const nativeCore: NativeCore = load();
+export const nativeCore = loadAddon('ft86') as NativeCore;

@@ -5,7 +5,9 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ConfigError, DecodeError, DivergenceError, ReplicaError } from '../emulator/errors.js';
-import { addCommands, running } from './commands/table.js';
+import { addCommands, Chosen } from './commands/table.js';
+import { projectRoot } from './images/manifest.js';
+import { sourceStack } from './source-stack.js';
 import { UsageError } from './usage-error.js';
 import { FT86_VERSION } from './version.js';
 
@@ -37,9 +39,10 @@ function causes(error: Error): string {
 
 function report(error: unknown): void {
   const expected = exitStatusOf(error) !== 4 || (error instanceof Error && error.name === 'ReplicaError');
-  if (error instanceof Error)
-    process.stderr.write(`ft86: ${expected ? causes(error) : (error.stack ?? error.message)}\n`);
-  else process.stderr.write(`ft86: ${String(error)}\n`);
+  if (error instanceof Error) {
+    const text = expected ? causes(error) : sourceStack(error.stack ?? error.message, projectRoot());
+    process.stderr.write(`ft86: ${text}\n`);
+  } else process.stderr.write(`ft86: ${String(error)}\n`);
   process.exitCode = exitStatusOf(error);
 }
 
@@ -72,10 +75,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   outputFailed = true;
 });
 
-try {
+/** The command that was asked for; nothing is when yargs has printed help. */
+async function chosen(): Promise<Chosen | null> {
   await addCommands(parser, words[0]);
-  await parser.parseAsync();
-  await running();
+  try {
+    await parser.parseAsync();
+    return null;
+  } catch (error) {
+    if (error instanceof Chosen) return error;
+    throw error;
+  }
+}
+
+try {
+  await (await chosen())?.run();
 } catch (error) {
   report(error);
 }

@@ -1,7 +1,7 @@
 /** The version of ft86, from package.json. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { projectRoot } from './images/manifest.js';
 
 export const FT86_VERSION = z

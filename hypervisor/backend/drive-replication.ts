@@ -7,7 +7,7 @@
  *
  * Source: Scales et al. 2010, sections 4.1 and 4.2.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const driveReplicationSchema = z.object({ shared: z.boolean(), backupReads: z.boolean() });
 export type DriveReplication = Readonly<z.infer<typeof driveReplicationSchema>>;

@@ -1,5 +1,5 @@
 /** The JSON in the messages of a join and of a run's end (messages.ts). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { driveReplicationSchema } from '../backend/drive-replication.js';
 import { SECRET_BYTES, SESSION_BYTES } from './heartbeat.js';
 import { resumeSecretSchema } from './resume-messages.js';

@@ -29,7 +29,7 @@
  * | 21, 22 | a connection that broke is replaced: resume-messages.ts |
  * | 23 to 25 | a live replica without its disks hands over: hand-over-messages.ts |
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 import {
   endSchema,

@@ -10,7 +10,7 @@
  *
  * The secret is that of the join (WELCOME): only the two know it, so no other connection can take the backup's place.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 
 /** Bytes of the secret of a join. */

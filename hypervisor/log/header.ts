@@ -12,7 +12,7 @@
  * refused with both numbers, a header of another machine with the field's name and both values.
  */
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, DecodeError, assert } from '../../emulator/errors.js';
 import { ByteReader } from './bytes.js';
 

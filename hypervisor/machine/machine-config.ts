@@ -2,7 +2,7 @@
  * What a machine is made of: everything that two replicas must agree on before the first instruction.
  * It travels in the log's header; a mismatch is refused by the name of the field.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { IDE_DRIVES_MAX } from '../../devices/pc-cards.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { FIRMWARE_BYTES_MAX } from '../loader/firmware.js';

@@ -5,7 +5,7 @@
  * restored; `devices` is what the device models saved. RAM is handed out page by page, so that a file's
  * need not be in memory.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { assert } from '../../emulator/errors.js';
 import type { StateRecord } from '../../devices/state.js';
 

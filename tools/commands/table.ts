@@ -4,19 +4,21 @@
  */
 import type { Argv, CommandModule } from 'yargs';
 
-/** What the command named is doing; a command that is done at once has no promise. */
-let work: void | Promise<void>;
+/** What the command line asks for, thrown out of yargs: a command that it runs itself has its help formatted first, 40 ms. */
+export class Chosen extends Error {
+  readonly run: () => void | Promise<void>;
 
-export function running(): void | Promise<void> {
-  return work;
+  constructor(run: () => void | Promise<void>) {
+    super();
+    this.run = run;
+  }
 }
 
-/** yargs formats a command's help before it waits for the command, so it does not get to wait. */
 function add<T>(parser: Argv, module: CommandModule<object, T>): void {
   parser.command({
     ...module,
     handler: (args) => {
-      work = module.handler(args);
+      throw new Chosen(() => module.handler(args));
     },
   });
 }

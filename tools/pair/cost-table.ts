@@ -3,7 +3,7 @@
  * application got (replication at the application's level would send these), the log, and checkpoints.
  */
 import Table from 'cli-table3';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DecodeError } from '../../emulator/errors.js';
 
 /** The part of a pair's JSON result that this needs. */

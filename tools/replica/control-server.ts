@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, ReplicaError } from '../../emulator/errors.js';
 import { bindUnixSocket } from '../../hypervisor/channel/unix-socket.js';
 

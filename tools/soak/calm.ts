@@ -1,5 +1,5 @@
 /** The quiet part of a soak test: a pair whose guest takes all of two cores, and nothing dies. Whoever is given up was a false alarm. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The guest computes without a pause, and a timer interrupts it. */
 const GUEST = ['timer', '--append', 'hz=1000 ticks=0'] as const;

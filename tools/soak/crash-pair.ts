@@ -1,7 +1,7 @@
 /** A pair as a process of its own, of which one knows who is live, who follows, and what it ended with. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { projectRoot } from '../images/manifest.js';
 
 const resultSchema = z.object({

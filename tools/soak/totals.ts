@@ -1,5 +1,5 @@
 /** What the rounds of a soak test add up to. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The part of a pair's JSON result that counts here. */
 export const roundSchema = z.object({

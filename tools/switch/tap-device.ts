@@ -1,14 +1,9 @@
 /**
  * Loads the TAP addon, the only file that does (an edge). `make native` builds it from tools/switch/native/tap.c.
- *
- *   sources:  tools/switch/tap-device.ts           -> ../../build/native/tap.node
- *   compiled: build/js/tools/switch/tap-device.js  -> ../../../native/tap.node
  */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
-import { fileURLToPath } from 'node:url';
-import { InvariantError, ReplicaError } from '../../emulator/errors.js';
+import { ReplicaError } from '../../emulator/errors.js';
+import { loadAddon } from '../../emulator/load-addon.js';
 import { ETHERNET_FRAME_BYTES_MAX } from '../../hypervisor/network/ethernet.js';
 
 type Handle = { readonly brand: unique symbol };
@@ -39,7 +34,7 @@ export class TapDevice {
 
   /** `onReadable` is called while frames wait. @throws ReplicaError saying why there is no such interface for us */
   constructor(name: string, onReadable: () => void) {
-    this.#addon = load();
+    this.#addon = loadAddon('tap') as TapAddon;
     const opened = this.#addon.open(name, onReadable);
     if (typeof opened === 'number') throw new ReplicaError(`tap:${name} (--uplink): ${describe(errorName(opened))}`);
     this.#handle = opened;
@@ -69,12 +64,4 @@ function errorName(errno: number): string {
 
 function describe(name: string): string {
   return MEANINGS[name] ?? name;
-}
-
-function load(): TapAddon {
-  const places = ['../../build/native/tap.node', '../../../native/tap.node'];
-  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined) throw new InvariantError('the TAP addon is not built: run make build');
-  return createRequire(import.meta.url)(path) as TapAddon;
 }
