@@ -5,17 +5,12 @@
  *   the system's queue -> recvmmsg -> slots -> onDatagram, one after the other
  *   post -> slots of the batch -> [full, or flush()] -> sendmmsg
  *
- *   sources:  tools/udp/udp-socket.ts           -> ../../build/native/udp.node
- *   compiled: build/js/tools/udp/udp-socket.js  -> ../../../native/udp.node
- *
  * Invariants: a payload is valid during its onDatagram only; nothing waits in here for a system that does not take it: a
  * datagram that is refused is lost, as in any network, and counted; after close() nothing is called and nothing is sent.
  */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
-import { fileURLToPath } from 'node:url';
-import { InvariantError, ReplicaError, assert } from '../../emulator/errors.js';
+import { ReplicaError, assert } from '../../emulator/errors.js';
+import { loadAddon } from '../../emulator/load-addon.js';
 import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
 import { formatIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 
@@ -67,7 +62,7 @@ export class UdpSocket {
   /** @throws ReplicaError saying why the address cannot be had */
   constructor({ ip, port, receiveBufferBytes, batch }: UdpSocketOptions, onDatagram: DatagramHandler) {
     assert(batch >= 1 && batch <= SLOTS_MAX, `a batch has 1 to ${SLOTS_MAX} datagrams`);
-    this.#addon = addon ??= load();
+    this.#addon = addon ??= loadAddon('udp') as UdpAddon;
     const opened = this.#addon.open(ip, port, receiveBufferBytes, () => {
       this.#receive();
     });
@@ -138,12 +133,4 @@ let addon: UdpAddon | null = null;
 function systemError(errno: number): NodeJS.ErrnoException {
   const [code, text] = getSystemErrorMap().get(errno) ?? [`error ${-errno}`, ''];
   return Object.assign(new Error(`${code}: ${text}`), { code });
-}
-
-function load(): UdpAddon {
-  const places = ['../../build/native/udp.node', '../../../native/udp.node'];
-  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined) throw new InvariantError('the addon for datagrams is not built: run make build');
-  return createRequire(import.meta.url)(path) as UdpAddon;
 }
