@@ -5,8 +5,9 @@
  *                  upper half is that of ESP even where SP wraps
  *   ARPL           memory is written only when its RPL changes: the engine's jump over the change leads behind its store
  *   SGDT, SIDT     all 32 bits of the base are stored with 16-bit operands, too
+ *   SMSW           a register of 32 bits gets all of CR0
  *
- * Source: Intel SDM volume 2, PUSHF, ENTER, ARPL, SGDT, SIDT (operation). */
+ * Source: Intel SDM volume 2, PUSHF, ENTER, ARPL, SGDT, SIDT (operation); SMSW leaves the upper half open, processors do this. */
 #include <string.h>
 #include "core_internal.h"
 #include "decode.h"
@@ -16,8 +17,9 @@
 #define OPCODE_ARPL 0x63
 #define OPCODE_PUSHF 0x9c
 #define OPCODE_ENTER 0xc8
-#define OPCODE_DESCRIPTOR_TABLES 0x101
+#define OPCODE_GROUP_7 0x101
 #define DIGIT_SIDT 1u
+#define DIGIT_SMSW 4u
 #define PUSHED_FLAGS 0xfcffffu
 #define BASE_24_BITS 0xffffff
 
@@ -36,6 +38,7 @@ void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintpt
 
 static __thread struct {
     bool pushes_flags, stores_base;
+    bool stores_status;                  /* SMSW of a 32-bit register */
     bool changes_rpl;                    /* the next operation of one operand is the label before the store ... */
     bool holds_label;                    /* ... which now comes behind it */
     int label_operation;
@@ -49,12 +52,13 @@ void values_forget(void) { memset(&now, 0, sizeof now); }
 
 void values_begin(const struct decoded *d, uint32_t hflags, bool protected)
 {
-    bool memory = d->has_modrm && !decoded_is_register(d);
+    bool memory = d->has_modrm && !decoded_is_register(d), wide = ((hflags & HF_CS32_MASK) != 0) != d->data_prefix;
     now.pushes_flags = d->opcode == OPCODE_PUSHF;
-    now.stores_base = d->opcode == OPCODE_DESCRIPTOR_TABLES && memory && decoded_digit(d) <= DIGIT_SIDT;
+    now.stores_base = d->opcode == OPCODE_GROUP_7 && memory && decoded_digit(d) <= DIGIT_SIDT;
+    now.stores_status = d->opcode == OPCODE_GROUP_7 && !memory && wide && decoded_digit(d) == DIGIT_SMSW;
     now.changes_rpl = d->opcode == OPCODE_ARPL && memory && protected;
     if (d->opcode == OPCODE_ENTER) {
-        now.frame_bits = ((hflags & HF_CS32_MASK) != 0) != d->data_prefix ? 32 : 16;
+        now.frame_bits = wide ? 32 : 16;
         now.frame_wraps = !(hflags & HF_SS32_MASK);
     }
 }
@@ -113,7 +117,7 @@ void __wrap_tcg_gen_ext32u_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr
 void __wrap_tcg_gen_deposit_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t rest, uintptr_t part,
                                        unsigned first, unsigned bits)
 {
-    if (now.frame_bits == 32 && result == now.frame_register)
+    if (now.stores_status || (now.frame_bits == 32 && result == now.frame_register))
         __real_tcg_gen_ext32u_i64_x86_64(tcg, result, part);
     else
         __real_tcg_gen_deposit_i64_x86_64(tcg, result, rest, part, first, bits);

@@ -1,7 +1,7 @@
 /**
- * Goal: ENTER, SGDT, SIDT and ARPL compute and store what the manual says.
+ * Goal: ENTER, SGDT, SIDT, SMSW and ARPL compute and store what the manual says, or processors do where it leaves that open.
  * Method: one instruction up to HLT or a handler; the registers and the memory it leaves are looked at.
- * Source: Intel SDM volume 2, ARPL, ENTER, LGDT, SGDT, SIDT (operation).
+ * Source: Intel SDM volume 2, ARPL, ENTER, LGDT, SGDT, SIDT (operation), SMSW.
  */
 import { describe, expect, test } from '@jest/globals';
 import { guestOf, le32, setHandler } from './guest-code.js';
@@ -70,6 +70,15 @@ describe('SGDT and SIDT', () => {
     expect(vcpu.getRegisters()).toMatchObject({ gdtBase: 0x234567, gdtLimit: 0x89 });
     vcpu.dispose();
   });
+});
+
+test('SMSW gives a register of 32 bits all of CR0, one of 16 bits its lower half', () => {
+  const { vcpu } = guestOf([0x0f, 0x01, 0xe0, 0x66, 0x0f, 0x01, 0xe3, 0x0f, 0x01, ...memory(4), HLT]); // eax, bx, memory
+  vcpu.setRegisters({ ...vcpu.getRegisters(), cr0: 0x60000019, eax: 0x12345678, ebx: 0x12345678 });
+  expect(vcpu.run(10)).toBe('halted');
+  expect(vcpu.getRegisters()).toMatchObject({ eax: 0x60000019, ebx: 0x12340019 });
+  expect(vcpu.ram.readU32(DATA)).toBe(0x19);
+  vcpu.dispose();
 });
 
 describe('ARPL', () => {

@@ -5,8 +5,8 @@
  * `qemu`, `ft86` (the CPU engine, as it stands), or `either` where the manual leaves it open or both are.
  */
 import type { Difference, Field } from './compare.js';
+import { hasLock, hasPrefix, onlyBits, onlyFields, opcode, template, vector } from './difference.js';
 import { isMonitorsStack, mayBreakSegment } from './segment-limits.js';
-import { PREFIXES } from './stray.js';
 import { suspects } from './suspects.js';
 
 export interface KnownDifference {
@@ -19,44 +19,6 @@ export interface KnownDifference {
 
 const ONE_REGISTER = /^(e(ax|bx|cx|dx|si|di|bp|sp)|frame)$/;
 const EM_ALL = /^(fsw|ftw|st\d|memory)$/;
-
-function template({ placed }: Difference): string {
-  return placed?.instruction.template ?? '';
-}
-
-function bytes({ placed }: Difference): readonly number[] {
-  return placed?.instruction.bytes ?? [];
-}
-
-/** The vector of ft86's record, where the reference has another or came to it elsewhere. */
-function vector(difference: Difference): number | undefined {
-  return difference.fields.some(({ name }) => name === 'vector' || name === 'eip') ? difference.vector : undefined;
-}
-
-function hasPrefix(difference: Difference, ...wanted: readonly number[]): boolean {
-  const code = bytes(difference);
-  const end = code.findIndex((byte) => !PREFIXES.has(byte));
-  return code.slice(0, end).some((byte) => wanted.includes(byte));
-}
-
-function hasLock(difference: Difference): boolean {
-  return hasPrefix(difference, 0xf0);
-}
-
-function onlyFields(difference: Difference, pattern: RegExp): boolean {
-  return difference.fields.every(({ name }) => pattern.test(name));
-}
-
-/** Whether only these bits of a numeric field differ. */
-function onlyBits({ ours, reference }: Field, mask: number): boolean {
-  return ((Number(ours) ^ Number(reference)) & ~mask) === 0;
-}
-
-/** Its bytes from the opcode on, in hex. */
-function opcode(difference: Difference): string {
-  const code = bytes(difference);
-  return Buffer.from(code.slice(code.findIndex((byte) => !PREFIXES.has(byte)))).toString('hex');
-}
 
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
@@ -271,6 +233,16 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         d.fields.some(({ name }) => /^(vector|eip|error)$/.test(name)) &&
         d.fields.every(({ name, ours }) => name !== 'error' || ours === 0) &&
         mayBreakSegment(d)),
+  },
+  {
+    id: 'arpl',
+    wrong: 'qemu',
+    what: 'ARPL of memory that changes nothing, on a page that may not be written: QEMU writes all the same',
+    source:
+      'Intel SDM volume 2, ARPL: the destination is written if its RPL is less; test/emulator/translate-values.test.ts',
+    matches: (d) =>
+      /^63\b/.test(template(d)) &&
+      d.fields.some(({ name, reference }) => name === 'vector' && reference === PAGE_FAULT),
   },
   {
     id: 'x87-precision',

@@ -1,0 +1,43 @@
+/**
+ * What a difference from QEMU is about: its instruction, and which fields and bits of it differ.
+ */
+import type { Difference, Field } from './compare.js';
+import { PREFIXES } from './stray.js';
+
+export function template({ placed }: Difference): string {
+  return placed?.instruction.template ?? '';
+}
+
+function bytes({ placed }: Difference): readonly number[] {
+  return placed?.instruction.bytes ?? [];
+}
+
+/** The vector of ft86's record, where the reference has another or came to it elsewhere. */
+export function vector(difference: Difference): number | undefined {
+  return difference.fields.some(({ name }) => name === 'vector' || name === 'eip') ? difference.vector : undefined;
+}
+
+export function hasPrefix(difference: Difference, ...wanted: readonly number[]): boolean {
+  const code = bytes(difference);
+  const end = code.findIndex((byte) => !PREFIXES.has(byte));
+  return code.slice(0, end).some((byte) => wanted.includes(byte));
+}
+
+export function hasLock(difference: Difference): boolean {
+  return hasPrefix(difference, 0xf0);
+}
+
+export function onlyFields(difference: Difference, pattern: RegExp): boolean {
+  return difference.fields.every(({ name }) => pattern.test(name));
+}
+
+/** Whether only these bits of a numeric field differ. */
+export function onlyBits({ ours, reference }: Field, mask: number): boolean {
+  return ((Number(ours) ^ Number(reference)) & ~mask) === 0;
+}
+
+/** Its bytes from the opcode on, in hex. */
+export function opcode(difference: Difference): string {
+  const code = bytes(difference);
+  return Buffer.from(code.slice(code.findIndex((byte) => !PREFIXES.has(byte)))).toString('hex');
+}
