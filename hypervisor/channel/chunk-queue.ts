@@ -39,6 +39,15 @@ export class ChunkQueue {
     return this.#takeAcross(bytes);
   }
 
+  /** Remove all of it, when it is one chunk; null when it is not. */
+  takeOnlyChunk(): Buffer | null {
+    const only = this.#chunks[0];
+    if (only === undefined || this.#chunks.length > 1) return null;
+    this.#chunks = [];
+    this.#length = 0;
+    return only;
+  }
+
   #takeAcross(bytes: number): Buffer {
     const out = Buffer.allocUnsafe(bytes);
     let at = 0;

@@ -1,7 +1,7 @@
 /**
  * Frames over one connected socket (an edge: sockets and timers).
  *
- *   send(frame) -> [u32 length][frame] ... corked until the end of this turn -> socket
+ *   send(frame) -> Outbox: [u32 length][frame] ... until the end of this turn -> socket
  *   socket -> FrameSplitter -> onFrame(frame)
  *
  * Invariants: frames arrive whole, in order, once, or the connection is closed; a bad frame closes its own
@@ -10,13 +10,12 @@
  */
 import type { Socket } from 'node:net';
 import { DecodeError } from '../../emulator/errors.js';
-import { FrameSplitter, LENGTH_PREFIX_BYTES, lengthPrefix } from './framing.js';
+import { FrameSplitter, LENGTH_PREFIX_BYTES } from './framing.js';
+import { Outbox } from './outbox.js';
 import { describeSocketError } from './socket-error.js';
 
 /** send() reports false while more than this waits for the socket. */
 const HIGH_WATER_BYTES = 1 << 20;
-/** Frames up to this size are copied next to their prefix: one chunk instead of two. */
-const COPY_BYTES_MAX = 2048;
 /** How long a closing connection may take to get its last bytes out. */
 const CLOSE_GRACE_MS = 1000;
 
@@ -32,11 +31,12 @@ export class FrameConnection {
   readonly #socket: Socket;
   readonly #highWaterBytes: number;
   readonly #splitter = new FrameSplitter();
+  readonly #outbox: Outbox;
   #onFrame: FrameHandler | null = null;
   #onClose: CloseHandler | null = null;
   #closeReason: string | null = null;
   #ended = false;
-  #corked = false;
+  #flushes = false;
   #bytesSent = 0;
   #bytesReceived = 0;
 
@@ -45,6 +45,7 @@ export class FrameConnection {
     this.#socket = socket;
     this.peer = peer;
     this.#highWaterBytes = highWaterBytes;
+    this.#outbox = new Outbox(socket);
     socket.on('drain', () => this.onDrain?.());
     socket.on('end', () => (this.#closeReason ??= 'the other end closed the connection'));
     socket.on('error', (error: NodeJS.ErrnoException) => (this.#closeReason ??= describeSocketError(error)));
@@ -69,7 +70,7 @@ export class FrameConnection {
 
   /** Bytes that wait for the socket. */
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#outbox.bytes;
   }
 
   /** Whether frames are still accepted: not closed by either end. */
@@ -125,23 +126,18 @@ export class FrameConnection {
    */
   send(frame: Uint8Array): boolean {
     if (!this.open) return false;
-    const prefix = lengthPrefix(frame.length);
-    this.#cork();
-    if (frame.length <= COPY_BYTES_MAX) {
-      this.#socket.write(Buffer.concat([prefix, frame]));
-    } else {
-      this.#socket.write(prefix);
-      this.#socket.write(frame);
-    }
+    this.#outbox.add(frame);
     this.#bytesSent += LENGTH_PREFIX_BYTES + frame.length;
-    return this.#socket.writableLength <= this.#highWaterBytes;
+    if (!this.#flushes) {
+      this.#flushes = true;
+      process.nextTick(this.#flushed);
+    }
+    return this.bufferedBytes <= this.#highWaterBytes;
   }
 
   /** Hand everything sent so far to the host now: for a caller about to compute for a while. */
   flush(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#socket.uncork();
+    this.#outbox.flush();
   }
 
   /** Send what is pending, then close. No frame is delivered any more. */
@@ -160,14 +156,10 @@ export class FrameConnection {
     });
   }
 
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    process.nextTick(() => {
-      this.flush();
-    });
-  }
+  readonly #flushed = (): void => {
+    this.#flushes = false;
+    this.flush();
+  };
 
   #receive(chunk: Buffer): void {
     if (this.#ended) return;

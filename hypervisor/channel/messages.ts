@@ -124,7 +124,17 @@ const TYPES = [
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
 export function encodeMessage(message: Message): Uint8Array {
-  return Buffer.concat([Buffer.of(TYPES.indexOf(message.type)), ...body(message)]);
+  const parts = body(message);
+  let bytes = 1;
+  for (const part of parts) bytes += part.length;
+  const out = Buffer.allocUnsafe(bytes);
+  out[0] = TYPES.indexOf(message.type);
+  let at = 1;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 function body(message: Message): Uint8Array[] {
@@ -177,10 +187,9 @@ function body(message: Message): Uint8Array[] {
 
 /** @throws DecodeError when the bytes are not a message of this version */
 export function decodeMessage(bytes: Uint8Array): Message {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const type = TYPES[buffer[0] ?? 0] ?? '';
-  if (type === '') throw new DecodeError('bad-type', 0, `channel message of unknown type ${buffer[0] ?? 'none'}`);
-  return decodeBody(type, buffer.subarray(1));
+  const type = TYPES[bytes[0] ?? 0] ?? '';
+  if (type === '') throw new DecodeError('bad-type', 0, `channel message of unknown type ${bytes[0] ?? 'none'}`);
+  return decodeBody(type, Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.length - 1));
 }
 
 function decodeBody(type: TypeName, rest: Buffer): Message {
@@ -203,7 +212,9 @@ function decodeBody(type: TypeName, rest: Buffer): Message {
       return { type, frame: rest };
     case 'ack': {
       const [receivedSeq, executedSeq, icount, lagMs] = numbers(rest, 4) as [number, number, number, number];
-      [receivedSeq, executedSeq, icount].forEach(checkInteger);
+      checkInteger(receivedSeq, 0);
+      checkInteger(executedSeq, 1);
+      checkInteger(icount, 2);
       return { type, receivedSeq, executedSeq, icount, lagMs };
     }
     case 'heartbeat': {
@@ -298,11 +309,13 @@ function exactly(rest: Buffer, bytes: number): void {
 
 function numbers(rest: Buffer, count: number): number[] {
   exactly(rest, count * 8);
-  return Array.from({ length: count }, (_, i) => {
-    const value = rest.readDoubleLE(i * 8);
-    if (!Number.isFinite(value)) throw new DecodeError('bad-number', 1 + i * 8, 'not a finite number');
-    return value;
-  });
+  const values: number[] = [];
+  for (let at = 0; at < rest.length; at += 8) {
+    const value = rest.readDoubleLE(at);
+    if (!Number.isFinite(value)) throw new DecodeError('bad-number', 1 + at, 'not a finite number');
+    values.push(value);
+  }
+  return values;
 }
 
 function checkInteger(value: number, index: number): void {

@@ -9,8 +9,14 @@ import {
   FrameSplitter,
   LENGTH_PREFIX_BYTES,
   TRANSPORT_FRAME_BYTES_MAX,
-  lengthPrefix,
+  writeLengthPrefix,
 } from '../../../hypervisor/channel/framing.js';
+
+function lengthPrefix(bytes: number): Buffer {
+  const prefix = Buffer.alloc(LENGTH_PREFIX_BYTES);
+  writeLengthPrefix(prefix, 0, bytes);
+  return prefix;
+}
 
 function drain(splitter: FrameSplitter): string[] {
   const frames: string[] = [];
