@@ -2,8 +2,10 @@
  * A replica that follows a log: it runs its guest to each entry's icount and lets the entry happen there.
  * Its own outputs are compared with the primary's output entries and dropped.
  *
- *   frame -> receive() -> entries -> step(): Machine.run(entry.at) -> Machine.apply / compare
+ *   frame -> receive() -> entries -> step(): Machine.run(at of the next entry that acts) -> compare outputs, Machine.apply
  *
+ * Outputs and marks need no stop of the guest: outputs are compared when the next entry that acts on it is reached, or the
+ * newest that is held.
  * Invariants: it never executes past the newest entry it holds; an interrupt that the guest could take
  * without an entry for it, a vector, an output or a digest that differs is a DivergenceError at once.
  * Source: Scales et al. 2010, sections 2.1 and 2.2.
@@ -53,6 +55,8 @@ interface Received {
   readonly seq: number;
 }
 
+/** Entries that do not act on the machine. */
+const PASSIVE: ReadonlySet<Entry['kind']> = new Set(['output', 'mark']);
 /** Console bytes kept for a take-over at most; the primary reports what left well before that. */
 const CONSOLE_KEPT_MAX = 16 * 1024 * 1024;
 
@@ -63,6 +67,8 @@ export class BackupReplica {
   readonly #options: BackupOptions;
   #queue: Received[] = [];
   #head = 0;
+  /** No entry of the queue from the head up to here acts on the machine. */
+  #actingIndex = 0;
   #nextSeq: number;
   readonly #flow: FlowControl;
   /** icount of the newest entry received. */
@@ -132,7 +138,7 @@ export class BackupReplica {
       if (this.#end !== null) return 'ended';
       const next = this.#queue[this.#head];
       if (next === undefined) return 'starved';
-      if (!this.#runTo(next, limit)) return 'running';
+      if (!this.#reached(next, limit)) return 'running';
       if (next.entry.kind === 'disk' && !this.disks.ready(next.entry)) return 'reading';
       this.#dequeue();
       this.#perform(next);
@@ -165,30 +171,43 @@ export class BackupReplica {
 
   // --- executing ---
 
-  /** True when the machine is at the entry's icount with all deadlines done; false when the budget is used up. */
-  #runTo(next: Received, limit: number): boolean {
-    const { entry, seq } = next;
-    for (;;) {
-      const exit = this.machine.run(Math.min(entry.at, limit));
-      const icount = this.machine.icount;
-      if (icount === entry.at && exit !== 'output') {
-        if (exit === 'irq-window') this.#checkWindow(next);
-        return true;
-      }
-      if (exit === 'limit') return false;
-      if (exit === 'output') continue;
-      throw new DivergenceError(seq, icount, 'the guest', `running until icount ${entry.at} (${entry.kind})`, exit);
+  /** True when the machine is at the entry's icount, or beyond it where that makes no difference; false when the budget is used up. */
+  #reached(next: Received, limit: number): boolean {
+    const { machine } = this;
+    while (machine.icount < next.entry.at) {
+      if (machine.icount >= limit) return false;
+      this.#run(next, Math.min(this.#nextActing()?.entry.at ?? this.#newestAt, limit));
+    }
+    return true;
+  }
+
+  #run(next: Received, target: number): void {
+    const exit = this.machine.run(target, false);
+    const { icount } = this.machine;
+    if (exit === 'irq-window') this.#checkWindow(next, icount);
+    else if (icount !== target) {
+      throw new DivergenceError(next.seq, icount, 'the guest', `running until icount ${target}`, exit);
     }
   }
 
+  /** The first entry held that needs the guest to stand at its icount. */
+  #nextActing(): Received | undefined {
+    this.#actingIndex = Math.max(this.#actingIndex, this.#head);
+    for (; this.#actingIndex < this.#queue.length; this.#actingIndex++) {
+      const received = this.#queue[this.#actingIndex] as Received;
+      if (!PASSIVE.has(received.entry.kind)) return received;
+    }
+    return undefined;
+  }
+
   /** A window is open at this icount: one of the entries here must be the interrupt, unless more of the log is to come. */
-  #checkWindow(next: Received): void {
+  #checkWindow(next: Received, icount: number): void {
     for (let i = this.#head; i < this.#queue.length; i++) {
       const { entry } = this.#queue[i] as Received;
+      if (entry.at > icount)
+        throw new DivergenceError(next.seq, icount, 'interrupt', 'none here', 'the guest can take one');
+      if (entry.at < icount) continue;
       if (entry.kind === 'interrupt' || (entry.kind === 'control' && entry.control.op === 'stop')) return;
-      if (entry.at > next.entry.at) {
-        throw new DivergenceError(next.seq, next.entry.at, 'interrupt', 'none here', 'the guest can take one');
-      }
     }
   }
 
@@ -222,13 +241,10 @@ export class BackupReplica {
 
   #compareOutput(entry: Extract<Entry, { kind: 'output' }>, seq: number): void {
     const produced = entry.channel === 'console' ? this.#coverConsole(entry.bytes) : this.#produced.shift();
-    const expected = `${entry.channel} of ${entry.bytes} bytes, crc ${entry.crc.toString(16)}`;
-    if (produced === undefined) throw new DivergenceError(seq, entry.at, 'output', expected, 'none');
-    const same = produced.channel === entry.channel && produced.bytes === entry.bytes && produced.crc === entry.crc;
-    const rightTime = entry.channel === 'console' || produced.at === entry.at;
-    if (same && rightTime) return;
-    const actual = `${produced.channel} of ${produced.bytes} bytes, crc ${produced.crc.toString(16)} at ${produced.at}`;
-    throw new DivergenceError(seq, entry.at, 'output', expected, actual);
+    const same = produced?.channel === entry.channel && produced.bytes === entry.bytes && produced.crc === entry.crc;
+    if (same && (entry.channel === 'console' || produced.at === entry.at)) return;
+    const actual = produced === undefined ? 'none' : `${described(produced)} at ${produced.at}`;
+    throw new DivergenceError(seq, entry.at, 'output', described(entry), actual);
   }
 
   #coverConsole(bytes: number): Produced | undefined {
@@ -250,6 +266,7 @@ export class BackupReplica {
     this.#head++;
     if (this.#head < 4096) return;
     this.#queue = this.#queue.slice(this.#head);
+    this.#actingIndex = Math.max(0, this.#actingIndex - this.#head);
     this.#head = 0;
   }
 
@@ -266,4 +283,8 @@ export class BackupReplica {
         this.#produced.push({ channel: 'disk', at, bytes: output.request.bytes, crc: diskRequestCrc(output.request) });
     }
   }
+}
+
+function described({ channel, bytes, crc }: Pick<Produced, 'channel' | 'bytes' | 'crc'>): string {
+  return `${channel} of ${bytes} bytes, crc ${crc.toString(16)}`;
 }

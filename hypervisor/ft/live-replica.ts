@@ -81,6 +81,7 @@ export class LiveReplica {
   #started = false;
   #lastDigestNs = -Infinity;
   #breakIcount: number;
+  #lastOutputAt = 0;
   #end: RunEnd | null = null;
 
   constructor(options: LiveOptions) {
@@ -237,16 +238,20 @@ export class LiveReplica {
   /** An output ends the slice unless more follow soon: they share a frame, which costs as much as many entries. */
   #runSlice(): MachineExit {
     const end = Math.min(this.machine.icount + this.#slice.instructions, this.#options.until, this.#breakIcount);
+    const gathered = (): number => Math.min(end, this.#lastOutputAt + this.#slice.gathering);
     let limit = end;
+    let pauses = true;
     for (let taken = 0; ;) {
-      const exit = this.machine.run(Math.min(limit, this.#diskLimit()));
-      if (exit === 'output') limit = Math.min(end, this.machine.icount + this.#slice.gathering);
-      else if (exit !== 'irq-window' || taken++ === INTERRUPTS_PER_SLICE_MAX) return exit;
-      else {
+      const exit = this.machine.run(Math.min(limit, this.#diskLimit()), pauses);
+      if (exit === 'output' || (exit === 'limit' && !pauses && this.machine.icount < gathered())) {
+        limit = gathered();
+        // Under the icount clock a disk request may move the limit.
+        pauses = this.#options.clock.mode === 'icount';
+      } else if (exit === 'irq-window' && taken++ < INTERRUPTS_PER_SLICE_MAX) {
         const vector = this.machine.pendingVector;
         assert(vector !== null, 'an interrupt is pending without a vector');
         this.#appendAndApply({ kind: 'interrupt', at: this.machine.icount, vector });
-      }
+      } else return exit;
     }
   }
 
@@ -326,6 +331,7 @@ export class LiveReplica {
   // --- outputs ---
 
   #output(output: Output, at: number): void {
+    if (output.kind !== 'console') this.#lastOutputAt = at;
     switch (output.kind) {
       case 'console':
         this.recorder.consoleByte(output.byte);

@@ -29,7 +29,7 @@ export type OutputSink = (output: Output, at: number) => void;
  * limit       icount == limit
  * irq-window  an interrupt is pending and the CPU can take it now
  * halted      the guest waits in HLT and no interrupt is pending
- * output      an output that should leave at once (packet, disk request) was emitted
+ * output      an output that should leave at once (packet, disk request) was emitted, and run() was to stop there
  * stopped     the guest ended the run: see `stopRequest`
  */
 export type MachineExit = 'limit' | 'irq-window' | 'halted' | 'output' | 'stopped';
@@ -63,6 +63,7 @@ export class Machine implements Environment {
   /** False while the board is being built: its chips reset themselves. */
   #powered = false;
   #running = false;
+  #pausesAtOutput = true;
   #outputPending = false;
   #irqPending = false;
   #stop: StopRequest | null = null;
@@ -113,7 +114,9 @@ export class Machine implements Environment {
   }
   /** In HLT with interrupts disabled: nothing will ever wake this guest. */
   get dead(): boolean {
-    return this.vcpu.halted && (this.vcpu.getRegisters().eflags & EFLAGS_IF) === 0;
+    // An open window says that they are enabled, without the cost of all registers.
+    if (!this.vcpu.halted || this.vcpu.irqWindow) return false;
+    return (this.vcpu.getRegisters().eflags & EFLAGS_IF) === 0;
   }
   /** Guest time of the next device deadline, or null. */
   get nextDeadlineNs(): number | null {
@@ -134,14 +137,18 @@ export class Machine implements Environment {
     this.#cutter = cutter;
   }
 
-  /** Execute until icount reaches `limit` or something needs the monitor. Deterministic. */
-  run(limit: number): MachineExit {
+  /**
+   * Execute until icount reaches `limit` or something needs the monitor. Deterministic.
+   * @param pausesAtOutput false: outputs go to the sink and the guest goes on; an exit for each would be all of a burst's cost
+   */
+  run(limit: number, pausesAtOutput = true): MachineExit {
+    this.#pausesAtOutput = pausesAtOutput;
     this.#fireDeadlines();
     for (;;) {
       if (this.#stop !== null) return 'stopped';
       if (this.#outputPending) {
         this.#outputPending = false;
-        return 'output';
+        if (pausesAtOutput) return 'output';
       }
       if (this.#irqPending && this.vcpu.irqWindow) return 'irq-window';
       if (this.vcpu.halted) return 'halted';
@@ -238,7 +245,7 @@ export class Machine implements Environment {
   emit(output: Output): void {
     // Inside a run the instruction that causes the output retires after its device callback.
     const at = this.#running ? this.vcpu.icount + 1 : this.vcpu.icount;
-    if (output.kind !== 'console') {
+    if (output.kind !== 'console' && (this.#pausesAtOutput || !this.#running)) {
       this.#outputPending = true;
       if (this.#running) this.vcpu.requestExit();
     }
