@@ -8,6 +8,8 @@ export interface Dma {
   readonly bytes: number;
   /** A private copy of `bytes` bytes at `address`, or null when any of them is not RAM. */
   read(address: number, bytes: number): Uint8Array | null;
+  /** Fill `into` from `address`. False, and nothing changed, when any byte is not RAM. */
+  readInto(address: number, into: Uint8Array): boolean;
   /** Write `data` at `address`, invalidating translated code there. False, and nothing written, when any byte is not RAM. */
   write(address: number, data: Uint8Array): boolean;
   readU16(address: number): number | null;

@@ -14,6 +14,7 @@
  *
  * Source: VIRTIO 1.2, sections 2.7.5 (descriptor table), 2.7.5.3 (indirect descriptors), 2.7.4 (layout).
  */
+import { pooledBytes } from '../../emulator/byte-pool.js';
 import type { Dma } from '../dma.js';
 import { DESC_BYTES, DESC_INDIRECT, DESC_NEXT, DESC_WRITE, QUEUE_SIZE_MAX } from './constants.js';
 
@@ -95,9 +96,9 @@ function walkTable(dma: Dma, table: DescriptorTable, first: number, chain: Chain
     const low = dma.readU32(at);
     const high = dma.readU32(at + 4);
     const bytes = dma.readU32(at + 8);
-    const flags = dma.readU16(at + 12);
-    const next = dma.readU16(at + 14);
-    if (low === null || high === null || bytes === null || flags === null || next === null) return false;
+    const rest = dma.readU32(at + 12);
+    if (low === null || high === null || bytes === null || rest === null) return false;
+    const flags = rest & 0xffff;
     const address = physicalAddress(low, high);
     if ((flags & DESC_INDIRECT) !== 0) {
       // 2.7.5.3.1: an indirect descriptor is the last of its table, and its table is a whole number of entries.
@@ -108,7 +109,7 @@ function walkTable(dma: Dma, table: DescriptorTable, first: number, chain: Chain
     }
     if (!chain.add(address, bytes, (flags & DESC_WRITE) !== 0)) return false;
     if ((flags & DESC_NEXT) === 0) return true;
-    index = next;
+    index = rest >>> 16;
   }
   return false;
 }
@@ -118,23 +119,27 @@ function walkTable(dma: Dma, table: DescriptorTable, first: number, chain: Chain
  * Null when a segment is not RAM.
  */
 export function gather(dma: Dma, segments: readonly Segment[], skip: number, bytes: number): Uint8Array | null {
-  const data = new Uint8Array(bytes);
+  const data = pooledBytes(bytes);
+  return gatherInto(dma, segments, skip, data) ? data : null;
+}
+
+/** As gather(), into `data`. False when a segment is not RAM. */
+export function gatherInto(dma: Dma, segments: readonly Segment[], skip: number, data: Uint8Array): boolean {
   let from = skip;
   let filled = 0;
   for (const segment of segments) {
-    if (filled === bytes) break;
+    if (filled === data.length) break;
     if (from >= segment.bytes) {
       from -= segment.bytes;
       continue;
     }
-    const count = Math.min(segment.bytes - from, bytes - filled);
-    const part = dma.read(segment.address + from, count);
-    if (part === null) return null;
-    data.set(part, filled);
+    const count = Math.min(segment.bytes - from, data.length - filled);
+    const part = count === data.length ? data : data.subarray(filled, filled + count);
+    if (!dma.readInto(segment.address + from, part)) return false;
     filled += count;
     from = 0;
   }
-  return filled === bytes ? data : null;
+  return filled === data.length;
 }
 
 /** Spread `data` over the segments from `skip` bytes in. False when it does not fit or a segment is not RAM. */
@@ -148,7 +153,8 @@ export function scatter(dma: Dma, segments: readonly Segment[], skip: number, da
       continue;
     }
     const count = Math.min(segment.bytes - from, data.length - done);
-    if (!dma.write(segment.address + from, data.subarray(done, done + count))) return false;
+    const part = count === data.length ? data : data.subarray(done, done + count);
+    if (!dma.write(segment.address + from, part)) return false;
     done += count;
     from = 0;
   }

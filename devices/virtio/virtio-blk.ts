@@ -21,7 +21,7 @@ import type { DiskCompletion, DiskRequest, Environment } from '../environment.js
 import type { PciFunction } from '../pci-device.js';
 import type { StateRecord } from '../state.js';
 import { QUEUE_SIZE_MAX } from './constants.js';
-import { gather, scatter, type Chain } from './descriptor-chain.js';
+import { gather, gatherInto, scatter, type Chain } from './descriptor-chain.js';
 import {
   DiskRequestQueue,
   SECTOR_BYTES,
@@ -99,6 +99,9 @@ export class VirtioBlk implements DeviceModel {
   readonly #virtio: VirtioDevice;
   readonly #requests: DiskRequestQueue;
   readonly #id = new Uint8Array(ID_BYTES);
+  /** Header of the request that is looked at. */
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #headerView = new DataView(this.#header.buffer);
 
   constructor(options: VirtioBlkOptions) {
     assert(options.capacitySectors <= Number.MAX_SAFE_INTEGER / SECTOR_BYTES, 'drive too large');
@@ -175,9 +178,8 @@ export class VirtioBlk implements DeviceModel {
   /** Begin one request. False when it is malformed beyond a status byte. */
   #start(chain: Chain): boolean {
     if (chain.readableBytes < HEADER_BYTES || chain.writableBytes < 1) return false;
-    const header = gather(this.#options.dma, chain.readable, 0, HEADER_BYTES);
-    if (header === null) return false;
-    const view = new DataView(header.buffer);
+    if (!gatherInto(this.#options.dma, chain.readable, 0, this.#header)) return false;
+    const view = this.#headerView;
     const type = view.getUint32(0, true);
     // Sectors from 2^53 on lose precision here, which is far outside any drive anyway.
     const sector = view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32;

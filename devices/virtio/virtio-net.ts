@@ -65,6 +65,7 @@ export interface VirtioNetCounters {
   readonly receiveDropped: number;
 }
 const NO_COUNTS: VirtioNetCounters = { transmitted: 0, transmitDropped: 0, received: 0, receiveDropped: 0 };
+type Counted = { -readonly [name in keyof VirtioNetCounters]: VirtioNetCounters[name] };
 
 export class VirtioNet implements DeviceModel {
   readonly pci: PciFunction;
@@ -72,7 +73,9 @@ export class VirtioNet implements DeviceModel {
   readonly #transport: VirtioPci;
   readonly #virtio: VirtioDevice;
   readonly #config = new Uint8Array(CONFIG_BYTES);
-  #counters = NO_COUNTS;
+  #counters: Counted = { ...NO_COUNTS };
+  /** A frame that is delivered, behind its header. */
+  readonly #delivery = new Uint8Array(HEADER_BYTES + FRAME_BYTES_MAX);
 
   constructor(options: VirtioNetOptions) {
     assert(options.mac.length === MAC_BYTES, 'a MAC address has 6 bytes');
@@ -98,23 +101,23 @@ export class VirtioNet implements DeviceModel {
   }
 
   get counters(): VirtioNetCounters {
-    return this.#counters;
+    return { ...this.#counters };
   }
 
   /** Deliver a frame while applying a log entry. False: dropped, for want of a driver, of buffers or of a fit length. */
   receive(frame: Uint8Array): boolean {
     const fits = frame.length >= FRAME_BYTES_MIN && frame.length <= FRAME_BYTES_MAX;
     if (!fits || !this.#virtio.usable || !this.#deliver(frame)) {
-      this.#count('receiveDropped');
+      this.#counters.receiveDropped++;
       return false;
     }
-    this.#count('received');
+    this.#counters.received++;
     return true;
   }
 
   reset(): void {
     this.#resetConfig();
-    this.#counters = NO_COUNTS;
+    this.#counters = { ...NO_COUNTS };
     this.#transport.reset();
   }
 
@@ -145,10 +148,6 @@ export class VirtioNet implements DeviceModel {
     this.#config.set(mac);
   }
 
-  #count(name: keyof VirtioNetCounters): void {
-    this.#counters = { ...this.#counters, [name]: this.#counters[name] + 1 };
-  }
-
   #resetConfig(): void {
     this.#config.set(this.#options.mac);
     this.#config[MAC_BYTES] = LINK_UP;
@@ -171,11 +170,11 @@ export class VirtioNet implements DeviceModel {
   #transmit(chain: Chain): boolean {
     const bytes = chain.readableBytes - this.#headerBytes;
     if (bytes < FRAME_BYTES_MIN || bytes > FRAME_BYTES_MAX) {
-      this.#count('transmitDropped');
+      this.#counters.transmitDropped++;
     } else {
       const data = gather(this.#options.dma, chain.readable, this.#headerBytes, bytes);
       if (data === null) return false;
-      this.#count('transmitted');
+      this.#counters.transmitted++;
       this.#options.environment.emit({ kind: 'packet', nic: this.#options.nic, data });
     }
     return this.#virtio.put(QUEUE_TRANSMIT, chain.head, 0);
@@ -194,9 +193,10 @@ export class VirtioNet implements DeviceModel {
       this.#virtio.untake(QUEUE_RECEIVE, chains.length);
       return false;
     }
-    const bytes = new Uint8Array(needed);
-    if (headerBytes === HEADER_BYTES) bytes[NUM_BUFFERS_AT] = chains.length & 0xff;
-    if (headerBytes === HEADER_BYTES) bytes[NUM_BUFFERS_AT + 1] = chains.length >> 8;
+    // Nothing else of the header is ever set. A short one has no such field: the frame lies there.
+    const bytes = this.#delivery.subarray(0, needed);
+    bytes[NUM_BUFFERS_AT] = chains.length & 0xff;
+    bytes[NUM_BUFFERS_AT + 1] = chains.length >> 8;
     bytes.set(frame, headerBytes);
     let done = 0;
     for (const chain of chains) {

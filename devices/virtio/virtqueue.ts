@@ -45,6 +45,9 @@ export class Virtqueue {
   /** used.idx as the driver sees it, and elements put after it. */
   #usedIndex = 0;
   #unpublished = 0;
+  /** An element of the used ring, on its way there. */
+  readonly #element = new Uint8Array(8);
+  readonly #elementView = new DataView(this.#element.buffer);
 
   constructor(dma: Dma) {
     this.#dma = dma;
@@ -150,7 +153,9 @@ export class Virtqueue {
     const slot = (this.#usedIndex + this.#unpublished) & (this.#size - 1);
     const at = this.#used + 4 + 8 * slot;
     this.#unpublished++;
-    return this.#dma.writeU32(at, head) && this.#dma.writeU32(at + 4, bytes);
+    this.#elementView.setUint32(0, head, true);
+    this.#elementView.setUint32(4, bytes, true);
+    return this.#dma.write(at, this.#element);
   }
 
   /**

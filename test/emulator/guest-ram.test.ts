@@ -21,6 +21,7 @@ function allowed(address: number, bytes: number): boolean {
 test.each([0, HOLE_START, HOLE_END, RAM_BYTES])('accesses around %i succeed exactly where RAM is', (border) => {
   for (let address = Math.max(0, border - 9); address < border + 9; address++) {
     expect(ram.read(address, 8) !== null).toBe(allowed(address, 8));
+    expect(ram.readInto(address, new Uint8Array(5))).toBe(allowed(address, 5));
     expect(ram.write(address, new Uint8Array(3))).toBe(allowed(address, 3));
     expect(ram.readU16(address) !== null).toBe(allowed(address, 2));
     expect(ram.readU32(address) !== null).toBe(allowed(address, 4));
@@ -59,6 +60,8 @@ test('what is written is read back', () => {
     fc.property(fc.integer({ min: HOLE_END, max: RAM_BYTES - 100 }), fc.uint8Array({ maxLength: 100 }), (at, data) => {
       expect(ram.write(at, data)).toBe(true);
       expect(ram.read(at, data.length)).toEqual(data);
+      const into = new Uint8Array(data.length);
+      expect([ram.readInto(at, into), into]).toEqual([true, data]);
       expect(ram.view.subarray(at, at + data.length)).toEqual(Buffer.from(data));
     }),
   );

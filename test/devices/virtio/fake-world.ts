@@ -27,6 +27,11 @@ export class FakeRam implements Dma {
   read(address: number, bytes: number): Uint8Array | null {
     return this.#isRam(address, bytes) ? this.memory.slice(address, address + bytes) : null;
   }
+  readInto(address: number, into: Uint8Array): boolean {
+    if (!this.#isRam(address, into.length)) return false;
+    into.set(this.memory.subarray(address, address + into.length));
+    return true;
+  }
   write(address: number, data: Uint8Array): boolean {
     if (!this.#isRam(address, data.length)) return false;
     this.memory.set(data, address);
