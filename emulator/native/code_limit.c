@@ -1,10 +1,10 @@
-/* code_limit.c - the limit of the code segment: no instruction's byte and no near jump's target may lie beyond it.
+/* code_limit.c - the limit of the code segment: no instruction's byte and no jump's target may lie beyond it.
  *
  *   a block runs for the first time in an epoch -> its last byte within the limit? else fewer instructions, or #GP(0)
- *   a near jump is taken -> its target within the limit? else #GP(0) for the jump
+ *   a near jump, or a far one of 8086 code, is taken -> its target within the limit? else #GP(0) for the jump
  *
  * Only while CS is asked about (segments.h). Another limit than the last one is another epoch (counting.c), so that a block
- * costs nothing once it was held against the limit. The engine checks far transfers to protected mode itself.
+ * costs nothing once it was held against the limit. Other far transfers: transfers.c.
  * Source: Intel SDM volume 3, 5.3; volume 2, JMP, CALL, RET, Jcc, LOOP: #GP(0). */
 #include "core_internal.h"
 #include "segments.h"
@@ -119,28 +119,36 @@ static unsigned displacement_bytes(unsigned opcode, bool target32)
 }
 
 uint32_t code_limit_question(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at),
-                             bool code32, uint32_t *target, bool *of_load)
+                             bool code32, bool far, uint32_t *target, bool *of_load)
 {
     bool target32 = code32 != d->data_prefix;
     uint64_t next = d->pc + d->length;
     uint32_t question = ASK_JUMP | (target32 ? 0 : TARGET_16);
     unsigned bytes = displacement_bytes(d->opcode, target32);
-    *of_load = d->opcode == 0xc2 || d->opcode == 0xc3;
+    *of_load = d->opcode == 0xc2 || d->opcode == 0xc3 || (far && (d->opcode == 0xca || d->opcode == 0xcb));
     *target = 0;
     if (*of_load)
         return question | JUMP_ALWAYS;
     if (d->opcode == 0xff) {
         uint8_t modrm = d->has_modrm ? d->modrm : fetch(env, next);
-        bool is_near = (modrm >> 3 & 7) == 2 || (modrm >> 3 & 7) == 4;
-        *of_load = is_near && modrm < 0xc0;
+        unsigned digit = modrm >> 3 & 7;
+        bool is_jump = digit == 2 || digit == 4 || (far && digit == 5);
+        *of_load = is_jump && modrm < 0xc0;
         *target = modrm & 7;
-        return is_near ? question | JUMP_ALWAYS | (modrm >= 0xc0 ? TO_REGISTER : 0) : 0;
+        return is_jump ? question | JUMP_ALWAYS | (modrm >= 0xc0 ? TO_REGISTER : 0) : 0;
     }
+    bool absolute = far && d->opcode == 0xea;
+    if (absolute)
+        bytes = target32 ? 4 : 2;
     if (bytes == 0)
         return 0;
     uint32_t displacement = 0;
     for (unsigned i = 0; i < bytes; i++)
         displacement |= (uint32_t)fetch(env, next++) << 8 * i;
+    if (absolute) {
+        *target = displacement;
+        return question | JUMP_ALWAYS;
+    }
     unsigned shift = 32 - 8 * bytes;
     *target = offset_in_code(env, next) + (uint32_t)((int32_t)(displacement << shift) >> shift);
     return question | condition_of(d, code32);

@@ -264,6 +264,7 @@ enum core_exit core_run(core *c, uint64_t target_count)
     core *outer = core_current;
     unsigned host_mxcsr = _mm_getcsr();
     core_current = c;
+    transfers_forget();
     _mm_setcsr(HOST_MXCSR);
     set_target(c, target_count > INT64_MAX ? INT64_MAX : target_count);  /* budgets are signed */
     enum core_exit why = run_loop(c);
@@ -285,18 +286,18 @@ static bool deliver(core *c, int vector, bool hardware)
     *level += 1;
     if (sigsetjmp(buffers[*level - 1], 0) == 0) {
         if (hardware) {
-            do_interrupt_x86_hardirq_x86_64(c->env, vector, 1);
+            transfer_interrupt(c->env, vector);
         } else {
             *exception = vector;
             FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
             FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
             c->stats.exceptions[vector]++;
-            x86_cpu_do_interrupt_x86_64(c->cpu);
+            transfer_exception(c->cpu, c->env);
         }
     } else if (!c->triple_fault && *exception >= 0 && *exception < 256) {
         c->walking = WALK_NONE;
         c->stats.exceptions[*exception]++;
-        x86_cpu_do_interrupt_x86_64(c->cpu);    /* may come back through sigsetjmp once more */
+        transfer_exception(c->cpu, c->env);    /* may come back through sigsetjmp once more */
     }
     *exception = -1;
     *level -= 1;

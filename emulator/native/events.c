@@ -156,6 +156,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     bool fetch = c->walking == WALK_FETCH;
     c->walking = WALK_NONE;
     c->in_callback = false;
+    transfers_forget();
     if (fetch) {
         end_instruction(c);                  /* the block before has retired completely */
         if (discard_fetch_fault(c))
@@ -178,7 +179,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     } else {
         if (software)
             check_task_gate(c, vector);
-        x86_cpu_do_interrupt_x86_64(c->cpu);     /* a fault in it is a longjmp back into the engine */
+        transfer_exception(c->cpu, c->env);      /* a fault in it is a longjmp back into the engine */
         segments_changed(c->env);
     }
     c->interrupt_open = false;

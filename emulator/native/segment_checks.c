@@ -33,7 +33,7 @@ void __wrap_tcg_gen_exit_tb_x86_64(TCGContext *tcg, const TranslationBlock *tb, 
 DECLARE(fldt_ST0) DECLARE(fstt_ST0) DECLARE(fbld_ST0) DECLARE(fbst_ST0) DECLARE(fldenv) DECLARE(fstenv) DECLARE(frstor)
 DECLARE(fsave) DECLARE(fxrstor) DECLARE(fxsave) DECLARE(cmpxchg8b) DECLARE(cmpxchg8b_unlocked) DECLARE(boundw) DECLARE(boundl)
 DECLARE(maskmov_mmx) DECLARE(maskmov_xmm) DECLARE(load_seg) DECLARE(ljmp_protected) DECLARE(lcall_protected)
-DECLARE(lret_protected) DECLARE(iret_protected) DECLARE(write_crN) DECLARE(lmsw)
+DECLARE(lret_protected) DECLARE(iret_protected) DECLARE(lcall_real) DECLARE(iret_real) DECLARE(write_crN) DECLARE(lmsw)
 
 static __thread struct {
     CPUX86State *env;                    /* NULL: not translating an instruction */
@@ -198,18 +198,23 @@ void checks_loaded(TCGContext *tcg, uintptr_t value)
     now.jump_of_load = 0;
 }
 
-static void ask_jump(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), bool code32)
+static void ask_with(uint32_t question, uint32_t constant)
 {
     TCGContext *tcg = FIELD(core_current->uc, UC_OFF_TCG, TCGContext *);
+    uintptr_t at = tcg_const_i64_x86_64(tcg, constant);
+    ask(tcg, question, at);
+    tcg_temp_free_internal_x86_64(tcg, temporary(tcg, at));
+}
+
+static void ask_jump(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), bool code32, bool far)
+{
     uint32_t target;
     bool of_load;
-    uint32_t question = code_limit_question(now.env, d, fetch, code32, &target, &of_load);
+    uint32_t question = code_limit_question(now.env, d, fetch, code32, far, &target, &of_load);
     if (of_load) {
         now.jump_of_load = question;
     } else if (question) {
-        uintptr_t at = tcg_const_i64_x86_64(tcg, target);
-        ask(tcg, question, at);
-        tcg_temp_free_internal_x86_64(tcg, temporary(tcg, at));
+        ask_with(question, target);
     }
 }
 
@@ -232,8 +237,11 @@ void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t
         (d->segment >= 0 && (now.checked >> d->segment & 1)))
         use_segments(d, code32 != d->address_prefix, fetch);
     now.jump_of_load = 0;
+    uint32_t allocated, frame = stack_frame_question(env, d, fetch, code32, now.checked >> SEG_SS & 1, &allocated);
+    if (frame)
+        ask_with(frame, allocated);
     if (hflags & HF_CHECKED(SEG_CS))
-        ask_jump(d, fetch, code32);
+        ask_jump(d, fetch, code32, !types);
 }
 
 /* The engine's functions that access memory themselves. */
@@ -263,7 +271,8 @@ void checks_after_call(TCGContext *tcg, const void *function)
     static const void *const loaders[] = {
         (const void *)helper_load_seg_x86_64, (const void *)helper_ljmp_protected_x86_64,
         (const void *)helper_lcall_protected_x86_64, (const void *)helper_lret_protected_x86_64,
-        (const void *)helper_iret_protected_x86_64, (const void *)helper_write_crN_x86_64, (const void *)helper_lmsw_x86_64
+        (const void *)helper_iret_protected_x86_64, (const void *)helper_lcall_real_x86_64,
+        (const void *)helper_iret_real_x86_64, (const void *)helper_write_crN_x86_64, (const void *)helper_lmsw_x86_64
     };
     for (size_t i = 0; now.env && i < sizeof loaders / sizeof *loaders; i++)
         if (function == loaders[i])

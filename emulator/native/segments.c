@@ -45,12 +45,27 @@ static bool type_allows(uint32_t flags, bool store)
     return !store || (flags & TYPE_READ_WRITE);
 }
 
-static bool limit_allows(uint32_t flags, uint32_t limit, uint32_t offset, uint32_t bytes)
+bool segment_limit_allows(uint32_t flags, uint32_t limit, uint32_t offset, uint32_t bytes)
 {
     uint32_t last = offset + bytes - 1;
     if (expands_down(flags))
         return offset > limit && last >= offset && last <= (flags & BIG ? UINT32_MAX : REAL_MODE_LIMIT);
     return limit == UINT32_MAX || (last >= offset && last <= limit);
+}
+
+struct stack stack_current(const CPUX86State *env)
+{
+    uint32_t flags = field(env, SEG_SS, SEG_OFF_FLAGS);
+    return (struct stack){ field(env, SEG_SS, SEG_OFF_BASE), limit_of(env, SEG_SS, flags), flags,
+                           flags & BIG ? UINT32_MAX : UINT16_MAX };
+}
+
+bool stack_has_room(struct stack s, uint32_t offset, int step, unsigned count, unsigned bytes)
+{
+    for (unsigned i = 0; i < count; i++, offset += step)
+        if (!segment_limit_allows(s.flags, s.limit, offset & s.mask, bytes))
+            return false;
+    return true;
 }
 
 static bool is_unlimited(const CPUX86State *env, int segment, bool types)
@@ -76,6 +91,7 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
 void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t ask, uint64_t at)
 {
     if (ask & ASK_NOTHING) {
+        transfer_end(env, (uintptr_t)__builtin_return_address(0));
         segments_changed(env);
         return;
     }
@@ -83,9 +99,13 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
         code_limit_of_jump(env, ask, (uint32_t)at, (uintptr_t)__builtin_return_address(0));
         return;
     }
+    if (ask & ASK_FRAME) {
+        stack_frame_check(env, ask, (uint32_t)at, (uintptr_t)__builtin_return_address(0));
+        return;
+    }
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;
     uint32_t flags = field(env, segment, SEG_OFF_FLAGS), offset = (uint32_t)at - field(env, segment, SEG_OFF_BASE);
-    if (limit_allows(flags, limit_of(env, segment, flags), offset, ask & ASK_BYTES) &&
+    if (segment_limit_allows(flags, limit_of(env, segment, flags), offset, ask & ASK_BYTES) &&
         (!has_types(env) || type_allows(flags, ask & ASK_STORE)))
         return;
     raise_exception_err_ra_x86_64(env, segment == SEG_SS ? VECTOR_STACK : VECTOR_PROTECTION, 0,

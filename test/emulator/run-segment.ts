@@ -5,12 +5,15 @@
  */
 import { expect } from '@jest/globals';
 import type { Registers } from '../../emulator/vcpu.js';
-import { CODE, guestOf, IDT, setHandler, STACK } from './guest-code.js';
+import { CODE, GDT, guestOf, IDT, setHandler, STACK } from './guest-code.js';
 
 export const DATA_BASE = 0x20000;
 const HANDLERS = 0x5000;
 const HANDLER_BYTES = 16;
 const HLT = 0xf4;
+/** JMP to itself. */
+const STAY = [0xeb, 0xfe];
+const CONFORMING = 0x38;
 const VECTORS = [3, 5, 6, 10, 11, 12, 13, 14];
 const WITH_ERROR = new Set([10, 11, 12, 13, 14]);
 const DIRECTORY = 0x10000;
@@ -34,6 +37,10 @@ export interface SegmentCase {
   readonly missing?: number;
   /** One more descriptor, of a data segment. */
   readonly descriptor?: { readonly at: number; readonly base: number; readonly limit: number; readonly flags: number };
+  /** What lies at some addresses, after everything else has been written. */
+  readonly words?: Readonly<Record<number, number>>;
+  /** Handlers keep their privilege and their stack: they are conforming code of selector 38h. */
+  readonly conforming?: boolean;
 }
 
 interface Found {
@@ -47,6 +54,10 @@ interface Found {
   readonly before: Partial<Registers>;
   readonly after: Partial<Registers>;
   readonly byte: (address: number) => number;
+  /** All registers when the handler is reached. */
+  readonly registers: Registers;
+  /** A dword of the memory then. */
+  readonly word: (address: number) => number;
 }
 
 const GENERAL = ['eax', 'ecx', 'edx', 'ebx', 'ebp', 'esi', 'edi'] as const;
@@ -76,6 +87,12 @@ function start(registers: Registers, mode: Mode): Registers {
 function setRealHandler(vcpu: ReturnType<typeof guestOf>['vcpu'], vector: number): void {
   vcpu.ram.writeU32(IDT + 4 * vector, HANDLERS + HANDLER_BYTES * vector);
   vcpu.ram.write(HANDLERS + HANDLER_BYTES * vector, Uint8Array.of(HLT));
+}
+
+function makeConforming(vcpu: ReturnType<typeof guestOf>['vcpu']): void {
+  vcpu.ram.writeU32(GDT + CONFORMING, 0xffff);
+  vcpu.ram.writeU32(GDT + CONFORMING + 4, 0xcf9f00);
+  for (const vector of VECTORS) vcpu.ram.writeU16(IDT + 8 * vector + 2, CONFORMING);
 }
 
 function general(registers: Registers): Partial<Registers> {
@@ -111,11 +128,13 @@ export function runSegment(given: SegmentCase): Found {
     vcpu.ram.writeU32(TABLE + 4 * page, (page << 12) | (page << 12 === given.missing ? 0 : 7));
   for (const vector of VECTORS)
     if (mode === 'real') setRealHandler(vcpu, vector);
-    else setHandler(vcpu, vector, HANDLERS + HANDLER_BYTES * vector, [HLT]);
+    else setHandler(vcpu, vector, HANDLERS + HANDLER_BYTES * vector, given.conforming ? STAY : [HLT]);
+  if (given.conforming) makeConforming(vcpu);
+  for (const [address, value] of Object.entries(given.words ?? {})) vcpu.ram.writeU32(Number(address), value);
   const before = vcpu.getRegisters();
-  expect(vcpu.run(1000)).toBe('halted');
+  expect(vcpu.run(1000)).toBe(given.conforming ? 'target' : 'halted');
   const registers = vcpu.getRegisters();
-  const vector = (registers.eip - 1 - HANDLERS) / HANDLER_BYTES;
+  const vector = (registers.eip - (given.conforming ? 0 : 1) - HANDLERS) / HANDLER_BYTES;
   const withError = mode !== 'real' && WITH_ERROR.has(vector);
   const frame = registers.ss.base + (mode === 'real' ? registers.esp & 0xffff : registers.esp);
   const word = (index: number): number => vcpu.ram.readU32(frame + 4 * index)!;
@@ -127,9 +146,11 @@ export function runSegment(given: SegmentCase): Found {
     retired: vcpu.icount - 1,
     before: general(before),
     after: general(registers),
-    byte: (address: number): number => ramBytes[address - DATA_BASE]!,
+    byte: (address: number): number => ram[address]!,
+    registers,
+    word: (address: number): number => new DataView(ram.buffer, ram.byteOffset).getUint32(address, true),
   };
-  const ramBytes = vcpu.ram.read(DATA_BASE, 0x20000)!;
+  const ram = vcpu.ram.read(0, DATA_BASE + 0x20000)!;
   vcpu.dispose();
   return found;
 }
