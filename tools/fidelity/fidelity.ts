@@ -32,7 +32,7 @@ function render(summary: Summary): string {
     `seed ${seed}: ${compared} instructions of ${sequences} sequences compared with QEMU`,
     `${onlyUndefined} sequences differ in undefined flags only`,
     ...Object.entries(known).map(([id, count]) => `known: ${id} ${count} times (docs/fidelity.md)`),
-    `${disturbed} vanish when their sequence runs alone: another one had written into the trace or left the FPU's pointers`,
+    `${disturbed} vanish when their sequence runs alone: another one had written into the trace or left the FPU's pointers or VIF`,
     unknown.length === 0 ? 'nothing that is not known' : `${unknown.length} UNKNOWN differences:`,
     ...unknown.slice(0, SHOWN_MAX).map(describe),
   ];

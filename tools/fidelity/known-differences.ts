@@ -245,6 +245,22 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       d.fields.some(({ name, reference }) => name === 'vector' && reference === PAGE_FAULT),
   },
   {
+    id: 'stack-frame',
+    wrong: 'qemu',
+    what: 'PUSHA, POPA and ENTER that fault: ft86 leaves memory and registers as they were, QEMU has stored or loaded a part; ENTER that leads ESP to where a write would fault: ft86 faults, QEMU goes on',
+    source: 'Intel SDM volume 2, PUSHA, POPA, ENTER; test/emulator/stack-frames.test.ts',
+    matches: (d) =>
+      /^(6[01]|c8)\b/.test(template(d)) &&
+      (onlyFields(d, /^memory$/) || [STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT].includes(d.vector)),
+  },
+  {
+    id: 'iret-v86',
+    wrong: 'qemu',
+    what: 'IRET outside of ring 0 that pops EFLAGS with VM set: ft86 stays in protected mode, QEMU enters virtual 8086 mode',
+    source: 'Intel SDM volume 2, IRET: RETURN-TO-VIRTUAL-8086-MODE if VM is set and CPL is 0',
+    matches: (d) => /^cf\b/.test(template(d)) && d.fields.some(({ name, ours }) => name === 'v86es' && ours === '-'),
+  },
+  {
     id: 'x87-precision',
     wrong: 'either',
     what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',

@@ -94,17 +94,21 @@ function allowed(image: Buffer, selector: number): { low: number; high: number; 
 }
 
 /**
- * Ring 0 and real mode: the monitor's first instructions push on the sequence's own stack, which may be as good as full, or
- * somewhere else when the sequence has just changed ESP.
+ * Ring 0 and real mode: the exception's frame, and what the monitor's first instructions push, lie on the sequence's own stack,
+ * which may be as good as full, or somewhere else when the sequence has just changed ESP. In real mode the exception that
+ * follows does not fit either: a shutdown.
  */
 export function isMonitorsStack({ fields, sequence, vector }: Difference): boolean {
   const eip = Number(fields.find(({ name }) => name === 'eip')?.ours);
   if (sequence.kind === 'ring0') {
     const inMonitor = eip >= LAYOUT.MONITOR && eip < LAYOUT.MONITOR + LAYOUT.MONITOR_BYTES;
-    return vector === DOUBLE_FAULT && (inMonitor || fields.every(({ name }) => name === 'memory'));
+    const inFrame =
+      fields.some(({ name }) => name === 'vector') || fields.every(({ name }) => /^(memory|cr2)$/.test(name));
+    return vector === DOUBLE_FAULT && (inMonitor || inFrame);
   }
   const inside = eip >= LAYOUT.REAL_MONITOR && eip < LAYOUT.REAL_RETURN;
-  return sequence.kind === 'real' && vector === STACK_FAULT && inside;
+  const shutDown = fields.every(({ name, ours }) => name === 'finished' && ours === 'false');
+  return sequence.kind === 'real' && (shutDown || (vector === STACK_FAULT && inside));
 }
 
 /** False only if the operand certainly lies within its segment, and the segment allows everything. */
