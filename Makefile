@@ -40,7 +40,7 @@ images: check-tools ## the shipped guests, into build/images
 	@$(MAKE) -s --no-print-directory -C images
 
 guests: check-tools ## optional guests from Debian's packages, unmodified: Linux, GRUB (after make extras)
-	@$(MAKE) -s --no-print-directory -C images linux grub
+	@$(MAKE) -s --no-print-directory -C images linux linux-pae grub
 
 bench: build ## speed and memory, as ratios from one interleaved run
 	@$(MAKE) -s --no-print-directory -C emulator/native bench

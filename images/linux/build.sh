@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The Linux guest from Debian's own packages, unmodified: kernel, its modules, a static busybox.
 #
-#   usage: build.sh DIR
-#     DIR/bzImage      the kernel of linux-image-686, as it is
+#   usage: build.sh DIR [FLAVOUR]      FLAVOUR is 686 or 686-pae
+#     DIR/bzImage      the kernel of linux-image-FLAVOUR, as it is
 #     DIR/vmlinux      its payload, unpacked: the ELF image for --payload
 #     DIR/modules/     stock modules (modules.txt and what they need), modules.dep, modules.alias
 #     DIR/initrd.gz    busybox, init, ft86-exit and the modules as a gzipped newc cpio archive
@@ -85,10 +85,10 @@ initrd_list() { # VERSION: what newc.c reads
 }
 
 build() {
-  "$here/fetch-debian.sh" "$out/packages" "$suite" i386 'linux-image-686/linux-image-*-686' busybox-static
+  "$here/fetch-debian.sh" "$out/packages" "$suite" i386 "linux-image-$flavour/linux-image-*-$flavour" busybox-static
   rm -rf "$work" && mkdir -p "$new"
-  say "unpacking $(cat "$out/packages/linux-image-686.version")"
-  dpkg-deb -x "$out/packages/linux-image-686.deb" "$work"
+  say "unpacking $(cat "$out/packages/linux-image-$flavour.version")"
+  dpkg-deb -x "$out/packages/linux-image-$flavour.deb" "$work"
   dpkg-deb -x "$out/packages/busybox-static.deb" "$work"
   local kernel version
   kernel=$(find "$work/boot" -name 'vmlinuz-*')
@@ -105,7 +105,8 @@ build() {
   say "built $out: Linux $version"
 }
 
-[ $# = 1 ] || { say 'usage: build.sh DIR'; exit 2; }
+[ $# = 1 ] || [ $# = 2 ] || { say 'usage: build.sh DIR [FLAVOUR]'; exit 2; }
+flavour=${2:-686}
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 work=$out/.work new=$out/.work/new

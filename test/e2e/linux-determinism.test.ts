@@ -11,7 +11,7 @@ import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ft86, images, withScratch } from './ft86.js';
 
-const built = existsSync(join(images, '../guests/linux/bzImage'));
+const built = ['linux', 'linux-pae'].every((guest) => existsSync(join(images, `../guests/${guest}/bzImage`)));
 const MINUTES = 60_000;
 const OPTIONS =
   'console=ttyS0 nolapic noapic acpi=off nokaslr mitigations=off tsc=reliable cryptomgr.notests quiet ' +
@@ -76,6 +76,25 @@ function determinismTests(): void {
       });
     },
     6 * MINUTES,
+  );
+
+  test(
+    'ends in one state with the kernel for PAE: plain, in pieces, on two replicas',
+    async () => {
+      await withScratch(async (folder) => {
+        const drive = ['--drive', emptyDisk(folder, 48)];
+        const command = `uname -r; grep -ow pae /proc/cpuinfo; dd if=/dev/vda of=/dev/null bs=64k; seq 20000 | gzip | md5sum`;
+        const linux = ['linux-pae', ...drive, '--clock', 'icount', ...withCommand('mem=40M', command)];
+        const plain = await run(['boot', ...linux]);
+        expect(plain.result).toMatchObject({ stop: 'debug-exit', exitCode: 0 });
+        expect(plain.console).toMatch(/^\S+-686-pae\npae$/m);
+        const { icount, digest } = plain.result;
+        expect((await run(['boot', ...linux, '--stress', '7'])).result).toMatchObject({ icount, digest });
+        const pair = await run(['pair', ...linux, '--digest-ms', '20']);
+        expect(pair.result).toMatchObject({ icount, digest, identical: true });
+      });
+    },
+    3 * MINUTES,
   );
 
   test(
