@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xmmintrin.h>
 #include "core_internal.h"
+#include "debug.h"
 #include "hash.h"
 #include "segments.h"
 
@@ -292,11 +293,13 @@ static bool deliver(core *c, int vector, bool hardware)
             FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
             FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
             c->stats.exceptions[vector]++;
+            debug_before_delivery(c, (uint32_t)vector, false);
             transfer_exception(c->cpu, c->env);
         }
     } else if (!c->triple_fault && *exception >= 0 && *exception < 256) {
         c->walking = WALK_NONE;
         c->stats.exceptions[*exception]++;
+        debug_before_delivery(c, (uint32_t)*exception, false);
         transfer_exception(c->cpu, c->env);    /* may come back through sigsetjmp once more */
     }
     *exception = -1;

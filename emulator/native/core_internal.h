@@ -5,6 +5,7 @@
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
  *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
  *   features.c CPUID                                translate.c what the engine translates otherwise
+ *   debug.c    debug exceptions, RF
  *   segments.c what segments allow                  segment_checks.c where translated code asks them */
 #ifndef FT86_CORE_INTERNAL_H
 #define FT86_CORE_INTERNAL_H

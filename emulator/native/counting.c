@@ -197,6 +197,9 @@ static __attribute__((noinline)) void block_start_slow(core *c, struct block_slo
 {
     const TranslationBlock *tb = find_block(c, s, ra);
     int64_t n = FIELD(tb, TB_OFF_ICOUNT, uint16_t), left = instructions_left(c);
+    bool resumes = n > 1 && (FIELD(tb, TB_OFF_FLAGS, uint32_t) & EFLAGS_RF);
+    if (resumes && (c->replaying || (left > 0 && !stop_wanted(c))))
+        replace_block(c, ra, 1);                  /* RF is for one instruction (debug.c) */
     if (c->config.count_by_instruction) {
         c->reference_block = tb;
         c->single_block = false;

@@ -2,10 +2,11 @@
  *
  * Whatever would make hidden state of the engine's own model reachable or ask the host is closed here: unknown CR4
  * bits and EFER raise #GP, of the model-specific registers only those below exist (others read 0).
- * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3 sections 2.5 (CR4) and 17.2 (debug registers). */
+ * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3, 2.5 (CR4). */
 #include <stdlib.h>
 #include <string.h>
 #include "core_internal.h"
+#include "debug.h"
 #include "interpose.h"
 #include "segments.h"
 
@@ -13,7 +14,6 @@
 #define GATE_TASK 5u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
-#define DR6_SINGLE_STEP 0x4000u
 #define EXCEPTIONS_WITHOUT_PROGRESS_MAX 1000
 
 static void set_gpr(core *c, int n, uint32_t v) { FIELD(c->env, ENV_OFF_REGS + 8 * n, uint64_t) = v; }
@@ -62,31 +62,6 @@ static bool beyond_code(core *c)
     FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = VECTOR_PROTECTION;
     FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
     FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) = VECTOR_PROTECTION;
-    return true;
-}
-
-/* An instruction breakpoint is a fault, every other debug exception is a trap. */
-static bool is_instruction_breakpoint(core *c)
-{
-    const uint64_t *dr = &FIELD(c->env, ENV_OFF_DR, uint64_t);
-    uint32_t pc = linear_pc(c);
-    if (dr[6] & DR6_SINGLE_STEP)
-        return false;
-    for (int i = 0; i < 4; i++)
-        if ((dr[6] >> i & 1) && (dr[7] >> 2 * i & 3) && !(dr[7] >> (16 + 4 * i) & 3) && (uint32_t)dr[i] == pc)
-            return true;
-    return false;
-}
-
-/* The reference mode's hook is not called for an instruction with a breakpoint, so the run has to be
- * stopped here; counted blocks were stopped at their start. */
-static bool discard_breakpoint(core *c)
-{
-    if (!c->config.count_by_instruction || (instructions_left(c) > 0 && !stop_wanted(c)))
-        return false;
-    FIELD(c->env, ENV_OFF_DR + 8 * 6, uint64_t) = c->reference_dr6;
-    c->stop = STOP_ASKED;
-    uc_emu_stop(c->uc);
     return true;
 }
 
@@ -163,11 +138,11 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
             return;
         vector = beyond_code(c) ? VECTOR_PROTECTION : vector;
     } else if (env_u32(c, ENV_OFF_EXCEPTION_IS_INT) ||
-               (vector == VECTOR_DEBUG && !is_instruction_breakpoint(c))) {
+               (vector == VECTOR_DEBUG && !debug_is_fault(c))) {
         end_instruction(c);                  /* INT n, INT3, INTO, single step: the instruction retired */
     } else {
         core_settle(c);
-        if (vector == VECTOR_DEBUG && discard_breakpoint(c))
+        if (vector == VECTOR_DEBUG && debug_discard_breakpoint(c))
             return;
     }
     c->replaying = c->replay_active = false; /* what follows is another instruction at the same count */
@@ -179,6 +154,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
     } else {
         if (software)
             check_task_gate(c, vector);
+        debug_before_delivery(c, vector, software);
         transfer_exception(c->cpu, c->env);      /* a fault in it is a longjmp back into the engine */
         segments_changed(c->env);
     }

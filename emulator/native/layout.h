@@ -97,6 +97,7 @@ enum {
     SEG_OFF_FLAGS = 20,
     /* TranslationBlock */
     TB_OFF_PC = 0,
+    TB_OFF_FLAGS = 16,             /* u32: env.hflags, and TF, IOPL, RF, VM and AC of env.eflags */
     TB_OFF_SIZE = 20,              /* u16, guest bytes */
     TB_OFF_ICOUNT = 22,            /* u16, guest instructions */
     TB_OFF_TC_PTR = 32,

@@ -106,6 +106,7 @@ static uint64_t on_mmio(uc_engine *uc, uint64_t offset, unsigned size, void *opa
     if (!tb)
         return expect(p, false, "cpu.mem_io_pc does not lead to a block"), 0;
     expect(p, FIELD(tb, TB_OFF_PC, uint64_t) == AT_AFTER_INT, "tb.pc");
+    expect(p, !((FIELD(tb, TB_OFF_FLAGS, uint32_t) ^ env32(p, ENV_OFF_HFLAGS)) & 0xffff), "tb.flags");
     expect(p, env32(p, ENV_OFF_CC_DST) == env32(p, ENV_OFF_REGS), "env.cc_dst after INC");
     expect(p, FIELD(tb, TB_OFF_ICOUNT, uint16_t) == 5, "tb.icount");
     expect(p, FIELD(tb, TB_OFF_SIZE, uint16_t) == AT_INCS - AT_AFTER_INT, "tb.size");

@@ -10,6 +10,7 @@
  * must not be chained to others: its successors depend on what was loaded.
  * Source: Intel SDM volume 3, 5.3 to 5.5; volume 1, 3.7.4 (default segments); volume 2, appendix A (opcode maps). */
 #include "core_internal.h"
+#include "debug.h"
 #include "interpose.h"
 #include "segments.h"
 
@@ -310,6 +311,7 @@ static bool is_unchained(void) { return now.loaded | now.loads; }
 
 void __wrap_tcg_gen_goto_tb_x86_64(TCGContext *tcg, unsigned number)
 {
+    debug_before_exit(tcg, number);
     if (!is_unchained())
         __real_tcg_gen_goto_tb_x86_64(tcg, number);
 }

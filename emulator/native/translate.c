@@ -20,6 +20,7 @@
  * volume 1, 9.5 and 9.6.1; volume 3, 6.5. */
 #include <string.h>
 #include "core_internal.h"
+#include "debug.h"
 #include "decode.h"
 #include "interpose.h"
 #include "segments.h"
@@ -197,6 +198,8 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 {
     if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
         probe_current->translator_differs = true;
+    if (debug_omits_call(function))
+        return;
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
         checks_before_call(tcg, function, arguments);
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
@@ -284,6 +287,7 @@ static void translate_one(void *block, CPUState *cpu)
         return;
     }
     bool undefined = decoded_is_undefined(&d, &c->features);
+    debug_begin_instruction(&d);
     prepare(c, &d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
     if (!undefined)
         checks_begin_instruction(c->env, &d, fetch);
@@ -299,6 +303,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
     core *c = core_current;
     start_afresh();
     checks_begin_block();
+    debug_begin_block(tb);
     if (c ? c->config.cpuid_rows == 0 : !probe_current) {
         __real_translator_loop_x86_64(ops, block, cpu, tb);
         return;

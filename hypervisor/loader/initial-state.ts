@@ -76,6 +76,12 @@ export const FLAT_GDT: Uint8Array = Uint8Array.of(
   ...[0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0],
 );
 
+/**
+ * The table as firmware leaves it: a guest may go back to real mode with it. While it is empty an exception in protected
+ * mode is a triple fault, not a jump into nowhere.
+ */
+const REAL_MODE_VECTORS: TableState = { base: 0, limit: 0x3ff };
+
 const GENERAL = { eax: 0, ecx: 0, edx: 0, ebx: 0, ebp: 0, esi: 0, edi: 0, eflags: EFLAGS_RESERVED };
 
 /** 32-bit protected mode, paging off, flat 4 GiB segments; `gdtBase` is where FLAT_GDT lies. */
@@ -89,8 +95,7 @@ export function protectedMode(entry: EntryRegisters, gdtBase: number): InitialCp
     cs: { selector: CODE_SELECTOR, base: 0, limit: 0xffffffff, flags: FLAT_CODE_FLAGS },
     ...{ es: data, ss: data, ds: data, fs: data, gs: data },
     gdt: { base: gdtBase, limit: FLAT_GDT.length - 1 },
-    // An exception before the guest has its own table is a triple fault, not a jump into nowhere.
-    idt: { base: 0, limit: 0 },
+    idt: REAL_MODE_VECTORS,
   };
 }
 
@@ -105,6 +110,6 @@ export function realMode(entry: EntryRegisters): InitialCpuState {
     cs: { selector: 0, base: 0, limit: 0xffff, flags: REAL_CODE_FLAGS },
     ...{ es: data, ss: data, ds: data, fs: data, gs: data },
     gdt: { base: 0, limit: 0xffff },
-    idt: { base: 0, limit: 0x3ff },
+    idt: REAL_MODE_VECTORS,
   };
 }

@@ -23,6 +23,7 @@
         /* a frame after everything was pushed */
         .set    F_VECTOR, 48
         .set    F_EIP, 56
+        .set    F_EFLAGS, 64
         /* a sequence's table entry */
         .set    E_KIND, 0
         .set    E_CS_BASE, 4
@@ -207,6 +208,7 @@ record:
         mov     es, eax
 record_frame:
         cld
+        and     dword ptr ss:[esp + F_EFLAGS], ~0x10000 /* RF: QEMU pushes none */
         mov     edi, [trace]
         mov     esi, esp
         mov     ecx, 23
