@@ -44,6 +44,8 @@ export interface Environment {
   deadlineChanged(): void;
   /** The interrupt controller's output to the CPU changed. */
   interruptRequest(level: boolean): void;
+  /** A non-maskable interrupt for the CPU. It follows from what the guest did, so it is no event of the log. */
+  nonMaskableInterrupt(): void;
   /** The guest ends the run, e.g. through isa-debug-exit with the byte it wrote. */
   stop(reason: 'debug-exit' | 'shutdown' | 'reset', code: number): void;
   /** Level of the A20 gate. */

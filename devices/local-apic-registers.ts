@@ -150,6 +150,25 @@ export function isAddressed({ id, ldr, dfr }: LocalApicRegisters, { logical, des
   return (own & destination) !== 0;
 }
 
+/**
+ * What the ICR orders: a delivery mode, and the message to send, or null when it is not for this processor. To itself by
+ * the shorthand a processor can send nothing but a vector (table 11-3).
+ */
+export function interruptCommand({ icrLow, icrHigh }: LocalApicRegisters): {
+  readonly mode: number;
+  readonly message: InterruptMessage | null;
+} {
+  const mode = (icrLow >> DELIVERY_SHIFT) & DELIVERY_MASK;
+  const shorthand = icrLow >> ICR_SHORTHAND_SHIFT;
+  if (shorthand === SHORTHAND_OTHERS || (shorthand === SHORTHAND_SELF && mode === DELIVERY_NMI)) {
+    return { mode, message: null };
+  }
+  const all = shorthand === SHORTHAND_SELF || shorthand === SHORTHAND_ALL;
+  const destination = all ? BROADCAST : icrHigh >>> 24;
+  const logical = (icrLow & ICR_LOGICAL) !== 0;
+  return { mode, message: { vector: icrLow & LVT_VECTOR, level: false, logical, destination } };
+}
+
 /** Whether a write to this register is lost. */
 export function isReadOnly(offset: number): boolean {
   if (offset >= APIC_ISR && offset < APIC_ESR) return true;

@@ -7,7 +7,8 @@
  *
  * While software has not enabled the APIC it is as if it were not there: the 8259 pair has the CPU to itself. At power-on
  * the pins are as firmware leaves them (virtual wire mode), because a kernel may be started without any. A request of
- * the APIC goes before one of the 8259. NMI, SMI and INIT have no source and no effect on a board with one processor.
+ * the APIC goes before one of the 8259. The processor may send itself an NMI, whether its APIC is enabled or not; SMI and
+ * INIT have no source and no effect on a board with one processor.
  *
  * Invariants: the output is a function of the registers and of the level of LINT0, recomputed only by #update();
  * an ISR bit is set by acknowledge() alone; restore() and reset() tell nobody.
@@ -39,8 +40,10 @@ const LVT_AT: ReadonlyMap<number, apic.LvtEntry> = new Map([
   [apic.APIC_LVT_ERROR, 'error'],
 ]);
 
+type Calls = 'nowNs' | 'deadlineChanged' | 'interruptRequest' | 'nonMaskableInterrupt';
+
 export interface LocalApicOptions {
-  readonly environment: Pick<Environment, 'nowNs' | 'deadlineChanged' | 'interruptRequest'>;
+  readonly environment: Pick<Environment, Calls>;
   /** The 8259 pair. Its changes of output must be announced to picChanged(), not to the machine. */
   readonly pic: InterruptSource;
   /** The guest ended a level-triggered interrupt: for the I/O APIC. */
@@ -333,18 +336,13 @@ export class LocalApic implements DeviceModel, TimedDevice, RegisterBlock, Inter
 
   /** An interprocessor interrupt: on this board only one to the processor itself arrives anywhere. */
   #sendInterrupt(): void {
-    const { icrLow, icrHigh } = this.#r;
-    const mode = (icrLow >> apic.DELIVERY_SHIFT) & apic.DELIVERY_MASK;
-    if (mode !== apic.DELIVERY_FIXED && mode !== apic.DELIVERY_LOWEST) return;
-    const vector = icrLow & apic.LVT_VECTOR;
-    if (vector < FIRST_VECTOR) {
-      this.#error(apic.ESR_SEND_ILLEGAL_VECTOR);
+    const { mode, message } = apic.interruptCommand(this.#r);
+    if (mode === apic.DELIVERY_NMI) {
+      if (message !== null && apic.isAddressed(this.#r, message)) this.#options.environment.nonMaskableInterrupt();
       return;
     }
-    const shorthand = icrLow >> apic.ICR_SHORTHAND_SHIFT;
-    if (shorthand === apic.SHORTHAND_OTHERS) return;
-    const all = shorthand === apic.SHORTHAND_SELF || shorthand === apic.SHORTHAND_ALL;
-    const destination = all ? apic.BROADCAST : icrHigh >>> 24;
-    this.deliver({ vector, level: false, logical: (icrLow & apic.ICR_LOGICAL) !== 0, destination });
+    if (mode !== apic.DELIVERY_FIXED && mode !== apic.DELIVERY_LOWEST) return;
+    if ((this.#r.icrLow & apic.LVT_VECTOR) < FIRST_VECTOR) this.#error(apic.ESR_SEND_ILLEGAL_VECTOR);
+    else if (message !== null) this.deliver(message);
   }
 }

@@ -29,6 +29,7 @@ export interface NativeCore {
   setIrqPending(core: CoreHandle, pending: boolean): void;
   lowerTarget(core: CoreHandle, icount: number): void;
   requestExit(core: CoreHandle): void;
+  raiseNmi(core: CoreHandle): void;
   inject(core: CoreHandle, vector: number): boolean;
   irqWindow(core: CoreHandle): boolean;
   halted(core: CoreHandle): boolean;

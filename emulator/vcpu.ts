@@ -123,6 +123,11 @@ export class Vcpu {
     nativeCore.setIrqPending(this.#core, pending);
   }
 
+  /** A non-maskable interrupt, taken after the current instruction or at the end of the handler of an earlier one. */
+  raiseNmi(): void {
+    nativeCore.raiseNmi(this.#core);
+  }
+
   /** Move the current run's target down; never before the end of the current instruction. */
   lowerTarget(icount: number): void {
     assertSafe(icount, 'lowerTarget: icount');

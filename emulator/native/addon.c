@@ -195,6 +195,15 @@ static napi_value set_irq_pending(napi_env env, napi_callback_info info)
     return addon_undefined(env);
 }
 
+static napi_value raise_nmi(napi_env env, napi_callback_info info)
+{
+    struct arguments a;
+    if (!addon_arguments(env, info, 1, &a))
+        return NULL;
+    core_raise_nmi(a.handle->c);
+    return addon_undefined(env);
+}
+
 static napi_value lower_target(napi_env env, napi_callback_info info)
 {
     struct arguments a;
@@ -282,7 +291,7 @@ NAPI_MODULE_INIT()
 {
     static const napi_property_descriptor functions[] = {
         FUNCTION("create", create), FUNCTION("dispose", dispose), FUNCTION("run", run), FUNCTION("icount", icount),
-        FUNCTION("setIrqPending", set_irq_pending), FUNCTION("lowerTarget", lower_target),
+        FUNCTION("setIrqPending", set_irq_pending), FUNCTION("raiseNmi", raise_nmi), FUNCTION("lowerTarget", lower_target),
         FUNCTION("requestExit", request_exit), FUNCTION("inject", inject), FUNCTION("irqWindow", irq_window),
         FUNCTION("halted", halted), FUNCTION("setClock", set_clock), FUNCTION("setA20", set_a20),
         FUNCTION("hashBytes", hash),

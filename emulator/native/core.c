@@ -159,12 +159,67 @@ void core_request_exit(core *c)
     core_update_watch(c);
 }
 
+void core_raise_nmi(core *c)
+{
+    c->nmi_pending = true;
+    core_update_watch(c);
+}
+
 void core_set_irq_pending(core *c, bool pending)
 {
     if (c->irq_pending != pending) {
         c->irq_pending = pending;
         core_update_watch(c);
     }
+}
+
+/* ---- delivering ---- */
+
+/* Deliver a fault or interrupt while the engine does not run. Delivery reads and writes guest memory and
+ * may fault itself: that is a longjmp to the engine's current jump buffer, so one is provided; the new
+ * exception is then delivered instead, as a real processor does, and if that fails too the engine reports
+ * the triple fault. */
+static bool deliver(core *c, int vector, bool hardware)
+{
+    int *level = &FIELD(c->uc, UC_OFF_NESTED_LEVEL, int);
+    sigjmp_buf *buffers = &FIELD(c->uc, UC_OFF_JMP_BUFS, sigjmp_buf);
+    int32_t *exception = &FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t);
+    c->walking = WALK_NONE;
+    *level += 1;
+    if (sigsetjmp(buffers[*level - 1], 0) == 0) {
+        if (hardware) {
+            transfer_interrupt(c->env, vector);
+        } else {
+            *exception = vector;
+            FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
+            FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
+            c->stats.exceptions[vector]++;
+            debug_before_delivery(c, (uint32_t)vector, false);
+            transfer_exception(c->cpu, c->env);
+        }
+    } else if (!c->triple_fault && *exception >= 0 && *exception < 256) {
+        c->walking = WALK_NONE;
+        c->stats.exceptions[*exception]++;
+        debug_before_delivery(c, (uint32_t)*exception, false);
+        transfer_exception(c->cpu, c->env);    /* may come back through sigsetjmp once more */
+    }
+    *exception = -1;
+    *level -= 1;
+    c->walking = WALK_NONE;
+    FIELD(c->env, ENV_OFF_HFLAGS, uint32_t) &= ~HF_INHIBIT_IRQ_MASK;
+    segments_changed(c->env);
+    return !c->triple_fault;
+}
+
+bool core_raise_outside(core *c, int vector) { return deliver(c, vector, false); }
+
+static bool take_nmi(core *c)
+{
+    c->nmi_pending = c->halted = false;
+    FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) |= HF2_NMI_MASK;
+    bool ok = deliver(c, VECTOR_NMI, true);
+    core_update_watch(c);
+    return ok;
 }
 
 /* ---- running ---- */
@@ -208,6 +263,8 @@ static enum core_exit run_loop(core *c)
     for (;;) {
         if (!c->replaying) {                 /* an instruction in progress must complete first */
             perform_boundary(c);
+            if (nmi_due(c) && !take_nmi(c))
+                return CORE_EXIT_TRIPLE_FAULT;
             if (c->exit_requested) {
                 c->exit_requested = false;
                 core_update_watch(c);
@@ -273,44 +330,6 @@ enum core_exit core_run(core *c, uint64_t target_count)
     core_current = outer;
     return why;
 }
-
-/* Deliver a fault or interrupt while the engine does not run. Delivery reads and writes guest memory and
- * may fault itself: that is a longjmp to the engine's current jump buffer, so one is provided; the new
- * exception is then delivered instead, as a real processor does, and if that fails too the engine reports
- * the triple fault. */
-static bool deliver(core *c, int vector, bool hardware)
-{
-    int *level = &FIELD(c->uc, UC_OFF_NESTED_LEVEL, int);
-    sigjmp_buf *buffers = &FIELD(c->uc, UC_OFF_JMP_BUFS, sigjmp_buf);
-    int32_t *exception = &FIELD(c->cpu, CPU_OFF_EXCEPTION_INDEX, int32_t);
-    c->walking = WALK_NONE;
-    *level += 1;
-    if (sigsetjmp(buffers[*level - 1], 0) == 0) {
-        if (hardware) {
-            transfer_interrupt(c->env, vector);
-        } else {
-            *exception = vector;
-            FIELD(c->env, ENV_OFF_ERROR_CODE, uint32_t) = 0;
-            FIELD(c->env, ENV_OFF_EXCEPTION_IS_INT, uint32_t) = 0;
-            c->stats.exceptions[vector]++;
-            debug_before_delivery(c, (uint32_t)vector, false);
-            transfer_exception(c->cpu, c->env);
-        }
-    } else if (!c->triple_fault && *exception >= 0 && *exception < 256) {
-        c->walking = WALK_NONE;
-        c->stats.exceptions[*exception]++;
-        debug_before_delivery(c, (uint32_t)*exception, false);
-        transfer_exception(c->cpu, c->env);    /* may come back through sigsetjmp once more */
-    }
-    *exception = -1;
-    *level -= 1;
-    c->walking = WALK_NONE;
-    FIELD(c->env, ENV_OFF_HFLAGS, uint32_t) &= ~HF_INHIBIT_IRQ_MASK;
-    segments_changed(c->env);
-    return !c->triple_fault;
-}
-
-bool core_raise_outside(core *c, int vector) { return deliver(c, vector, false); }
 
 bool core_inject(core *c, uint8_t vector)
 {

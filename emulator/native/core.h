@@ -84,6 +84,7 @@ uint64_t core_count(core *c);            /* retired instructions; exact also ins
 bool core_irq_window(core *c);           /* IF set and no STI/MOV SS shadow */
 bool core_halted(const core *c);
 void core_set_irq_pending(core *c, bool pending);   /* may be called inside callbacks */
+void core_raise_nmi(core *c);                       /* the same; taken by itself, once, when none is being handled */
 bool core_inject(core *c, uint8_t vector);          /* outside core_run; false = triple fault */
 /* Guest time in ns is base_ns + (count - base_count) * rate / 1024, rounded down; RDTSC shows it. */
 void core_set_clock(core *c, uint64_t base_count, uint64_t base_ns, uint64_t ns_per_1024);

@@ -76,6 +76,7 @@ struct core {
     uint32_t code_limit;                 /* of CS: what the blocks of this epoch that must respect one were held against */
     enum stop_reason stop;
     bool irq_pending, exit_requested, in_callback, triple_fault, halted, failed;
+    bool nmi_pending;                    /* taken when no other is being handled */
     bool boundary_requested;             /* the run loop must come in after the current instruction ... */
     int a20_wanted;                      /* ... to set the A20 gate (0, 1), or -1 */
     bool interrupt_open;                 /* INT n is being delivered: it may still turn out not to have retired */
@@ -140,10 +141,16 @@ static inline int current_mmu_index(const core *c)
 {
     return (env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK) == 3 ? MMU_USER : MMU_KERNEL;
 }
+/* A non-maskable interrupt waits for the end of an earlier one's handler, and of a shadow. */
+static inline bool nmi_due(const core *c)
+{
+    return c->nmi_pending && !(env_u32(c, ENV_OFF_HFLAGS2) & HF2_NMI_MASK) &&
+           !(env_u32(c, ENV_OFF_HFLAGS) & HF_INHIBIT_IRQ_MASK);
+}
 /* The guest may not go on to its next instruction before the run loop was asked. */
 static inline bool stop_wanted(const core *c)
 {
-    return c->exit_requested || c->boundary_requested || (c->irq_pending && window_open(c));
+    return c->exit_requested || c->boundary_requested || nmi_due(c) || (c->irq_pending && window_open(c));
 }
 
 static inline uint32_t rom_pages(const core *c) { return c->config.rom_bytes >> PAGE_SHIFT; }

@@ -43,8 +43,8 @@ void core_new_epoch(core *c)
 void core_update_watch(core *c)
 {
     int64_t left = instructions_left(c);
-    bool watch = c->irq_pending || c->exit_requested || c->boundary_requested || c->replaying || c->replay_active ||
-                 c->single_block || c->config.count_by_instruction;
+    bool watch = c->irq_pending || c->nmi_pending || c->exit_requested || c->boundary_requested || c->replaying ||
+                 c->replay_active || c->single_block || c->config.count_by_instruction;
     c->budget = watch ? 0 : left;
     c->reserve = watch ? left : 0;
 }

@@ -51,6 +51,7 @@ enum {
     ENV_OFF_CC_SRC2 = 160,
     ENV_OFF_CC_OP = 168,
     ENV_OFF_HFLAGS = 176,
+    ENV_OFF_HFLAGS2 = 180,
     ENV_OFF_SEGS = 184,            /* ES CS SS DS FS GS, SEG_STRIDE bytes each */
     ENV_OFF_LDT = 328,
     ENV_OFF_TR = 352,
@@ -116,6 +117,8 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define HF_SS32_MASK 0x20u               /* the stack pointer has 32 bits */
 #define HF_PE_MASK 0x80u                 /* CR0.PE */
 #define HF_INHIBIT_IRQ_MASK 8u           /* shadow of STI / MOV SS */
+#define HF2_NMI_MASK 4u                  /* of hflags2: NMIs are blocked; the engine's IRET clears it */
+#define VECTOR_NMI 2
 /* Bits which the engine keeps and never uses, one for each segment register (segments.h). They are part of what a
  * block's translation is found by. */
 #define HF_CHECKED_MASK 0xf8000004u

@@ -2,9 +2,9 @@
  *
  *   offset bytes  field (little-endian)
  *   0      8      magic "ft86cpu" NUL
- *   8      4      version 2
+ *   8      4      version 3
  *   12     4      bytes of the whole blob
- *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on)
+ *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on, 3 an NMI waits, 4 NMIs are blocked)
  *   24     32     count, clock base count, clock base ns, clock rate (u64 each)
  *   56     56     EAX ECX EDX EBX ESP EBP ESI EDI, EIP EFLAGS, CR0 CR2 CR3 CR4 (u32 each)
  *   112    128    ES CS SS DS FS GS LDT TR: selector, base, limit, flags (u32 each)
@@ -19,18 +19,20 @@
  *   608    16     FPU opcode, instruction's CS, operand's DS (u16 each), padding, instruction, operand (u32 each)
  *   624    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
  *
- * Version 1 has no FPU pointers: its entries begin at 608.
+ * Version 1 has no FPU pointers: its entries begin at 608. Versions 1 and 2 know nothing of NMIs.
  * Restoring checks every length and count; no field is used as an index, a pointer or a mode the engine
  * does not run in. A blob that lies makes a strange guest, not a broken host. */
 #include <string.h>
 #include "core_internal.h"
 
 #define FIXED_BYTES 624u
-#define VERSION 2u
+#define VERSION 3u
 #define POINTERS_BYTES 16u
 #define FLAG_HALTED 1u
 #define FLAG_SHADOW 2u
 #define FLAG_A20 4u
+#define FLAG_NMI_PENDING 8u
+#define FLAG_NMI_BLOCKED 16u
 #define MODE_BITS 0x73u                      /* of the engine's hflags: CPL, CS32, SS32, ADDSEG */
 #define CR0_KEPT 0xe005003fu
 #define CR4_KEPT 0x7fcu
@@ -95,7 +97,8 @@ void core_save(core *c, uint8_t *blob)
     s.bytes = (uint32_t)core_state_bytes(c);
     s.pages = c->pages;
     s.flags = (c->halted ? FLAG_HALTED : 0) | (env_u32(c, ENV_OFF_HFLAGS) & HF_INHIBIT_IRQ_MASK ? FLAG_SHADOW : 0) |
-              (env_u32(c, ENV_OFF_A20_MASK) >> 20 & 1 ? FLAG_A20 : 0);
+              (env_u32(c, ENV_OFF_A20_MASK) >> 20 & 1 ? FLAG_A20 : 0) | (c->nmi_pending ? FLAG_NMI_PENDING : 0) |
+              (env_u32(c, ENV_OFF_HFLAGS2) & HF2_NMI_MASK ? FLAG_NMI_BLOCKED : 0);
     s.count = end_count(c);
     s.clock_base_count = c->clock_base_count;
     s.clock_base_ns = c->clock_base_ns;
@@ -127,13 +130,13 @@ static const char *check_blob(core *c, const struct fixed_part *s, const uint8_t
     size_t fixed = fixed_bytes(s->version);
     if (memcmp(s->magic, magic, sizeof magic))
         return *at = 0, "bad-magic";
-    if (s->version != VERSION && s->version != 1)
+    if (s->version < 1 || s->version > VERSION)
         return *at = 8, "bad-version";
     if (s->bytes != bytes || s->entries > ARCH_SLOTS || bytes != fixed + 8 * (size_t)s->entries)
         return *at = 12, "bad-length";
     if (s->pages != c->pages)
         return *at = 16, "other-ram-size";
-    if (s->flags & ~(FLAG_HALTED | FLAG_SHADOW | FLAG_A20))
+    if (s->flags & ~(FLAG_HALTED | FLAG_SHADOW | FLAG_A20 | (s->version < 3 ? 0 : FLAG_NMI_PENDING | FLAG_NMI_BLOCKED)))
         return *at = 20, "bad-flags";
     if (s->count > INT64_MAX / 2 || s->clock_base_count > s->count)
         return *at = 24, "bad-count";
@@ -213,6 +216,9 @@ const char *core_restore(core *c, const uint8_t *blob, size_t bytes, size_t *err
     c->target = s.count;
     c->budget = c->reserve = 0;
     c->halted = s.flags & FLAG_HALTED;
+    c->nmi_pending = s.flags & FLAG_NMI_PENDING;
+    if (s.flags & FLAG_NMI_BLOCKED)
+        FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) |= HF2_NMI_MASK;
     c->clock_base_count = s.clock_base_count;
     c->clock_base_ns = s.clock_base_ns;
     c->clock_rate = s.clock_rate;

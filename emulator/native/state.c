@@ -130,7 +130,8 @@ void core_reset(core *c)
     r.tr = (core_segment){ 0, 0, 0xffff, DESC_PRESENT | 9 << 8 };
     core *outer = core_current;
     core_current = c;
-    c->triple_fault = c->exit_requested = c->boundary_requested = c->irq_pending = false;
+    c->triple_fault = c->exit_requested = c->boundary_requested = c->irq_pending = c->nmi_pending = false;
+    FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) &= ~HF2_NMI_MASK;
     c->replaying = c->replay_active = c->single_block = false;
     c->a20_wanted = -1;
     FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = -1;

@@ -265,6 +265,10 @@ export class Machine implements Environment {
     this.vcpu.setIrqPending(level);
   }
 
+  nonMaskableInterrupt(): void {
+    this.vcpu.raiseNmi();
+  }
+
   stop(reason: 'debug-exit' | 'shutdown' | 'reset', code: number): void {
     this.#stop ??= { reason, code };
     if (this.#running) this.vcpu.requestExit();

@@ -30,6 +30,9 @@ export class FakeWorld implements Environment {
   interruptRequest(level: boolean): void {
     this.calls.push(`cpu ${level ? 'high' : 'low'}`);
   }
+  nonMaskableInterrupt(): void {
+    this.calls.push('nmi');
+  }
   stop(reason: string, code: number): void {
     this.calls.push(`stop ${reason} ${code}`);
   }

@@ -204,6 +204,27 @@ describe('messages', () => {
     expect(taken).toEqual([true, true, false, false]);
   });
 
+  test('an NMI to itself reaches the processor, enabled APIC or not, and nothing else becomes one', () => {
+    const { out, world } = create();
+    const NMI = 0x400;
+    const send = (low: number, high = 0): string[] => {
+      out(ICR_HIGH, high);
+      out(ICR, low);
+      return world.take().filter((call) => call === 'nmi');
+    };
+    for (const enabled of [0xff, ENABLED]) {
+      out(SVR, enabled);
+      expect([send(NMI), send(NMI | 0x4000), send(NMI, 0xff000000), send(NMI | 0x80000)]).toEqual(
+        Array(4).fill(['nmi']),
+      );
+      // To another processor, to all others, by the shorthand for itself; SMI and INIT.
+      const lost = [send(NMI, 0x01000000), send(NMI | 0xc0000), send(NMI | TO_SELF), send(0x200), send(0x500)];
+      expect(lost.flat()).toEqual([]);
+    }
+    out(LDR, 0x02000000);
+    expect([send(NMI | 0x800, 0x02000000), send(NMI | 0x800, 0x01000000)]).toEqual([['nmi'], []]);
+  });
+
   test('an interprocessor interrupt reaches the sender by shorthand, by ID and by set, and nobody else', () => {
     const { device, out, inn } = create();
     out(SVR, ENABLED);

@@ -126,7 +126,7 @@ describe('damaged states', () => {
       return bad;
     };
     expect(() => vcpu.restoreState(damaged(0, 0))).toThrow('bad-magic');
-    expect(() => vcpu.restoreState(damaged(8, 3))).toThrow('bad-version');
+    expect(() => vcpu.restoreState(damaged(8, 4))).toThrow('bad-version');
     expect(() => vcpu.restoreState(damaged(16, 5))).toThrow('other-ram-size');
     expect(() => vcpu.restoreState(damaged(600, 1))).toThrow('bad-length');
   });

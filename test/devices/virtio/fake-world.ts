@@ -81,6 +81,7 @@ export class FakeEnvironment implements Environment {
   }
   deadlineChanged(): void {}
   interruptRequest(): void {}
+  nonMaskableInterrupt(): void {}
   stop(): void {}
   setA20(): void {}
 
