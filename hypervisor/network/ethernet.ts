@@ -48,11 +48,11 @@ export function isGroup(bytes: Uint8Array, offset = 0): boolean {
   return ((bytes[offset] ?? 0) & 1) !== 0;
 }
 
-/** The MAC at `offset` as one number, for use as a key. */
+/** The MAC at `offset`, all of which is there, as one number, for use as a key. */
 export function macNumber(bytes: Uint8Array, offset = 0): number {
-  let value = 0;
-  for (let i = 0; i < MAC_BYTES; i++) value = value * 256 + (bytes[offset + i] ?? 0);
-  return value;
+  const high = (bytes[offset]! << 8) | bytes[offset + 1]!;
+  const low = (bytes[offset + 2]! << 24) | (bytes[offset + 3]! << 16) | (bytes[offset + 4]! << 8) | bytes[offset + 5]!;
+  return high * 0x1_0000_0000 + (low >>> 0);
 }
 
 /** EtherType of a frame with a whole header. */

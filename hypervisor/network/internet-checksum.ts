@@ -6,10 +6,21 @@
 
 /** Sum words of `bytes` onto `sum`, without folding. The result stays exact below 2^53. */
 export function sumWords(bytes: Uint8Array, sum = 0): number {
+  return sumWordsOf(bytes, 0, bytes.length, sum);
+}
+
+/** The same of the bytes from `start` to `end`, which is not included. */
+export function sumWordsOf(bytes: Uint8Array, start: number, end: number, sum: number): number {
   let total = sum;
-  const even = bytes.length & ~1;
-  for (let i = 0; i < even; i += 2) total += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
-  if (even !== bytes.length) total += (bytes[even] ?? 0) << 8;
+  let i = start;
+  // Four words a time: their sum fits the processor's own integers, the total does not.
+  for (; i + 8 <= end; i += 8) {
+    total +=
+      ((bytes[i]! + bytes[i + 2]! + bytes[i + 4]! + bytes[i + 6]!) << 8) +
+      (bytes[i + 1]! + bytes[i + 3]! + bytes[i + 5]! + bytes[i + 7]!);
+  }
+  for (; i + 2 <= end; i += 2) total += (bytes[i]! << 8) | bytes[i + 1]!;
+  if (i < end) total += bytes[i]! << 8;
   return total;
 }
 

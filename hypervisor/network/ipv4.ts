@@ -15,8 +15,8 @@
  */
 import { isIPv4 } from 'node:net';
 import { ConfigError, assert } from '../../emulator/errors.js';
-import { finishChecksum, internetChecksum, sumWords } from './internet-checksum.js';
-import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, MTU_BYTES, etherType } from './ethernet.js';
+import { finishChecksum, internetChecksum, sumWordsOf } from './internet-checksum.js';
+import { ETHERNET_FRAME_BYTES_MIN, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, MTU_BYTES, etherType } from './ethernet.js';
 
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_UDP = 17;
@@ -53,42 +53,68 @@ export interface Ipv4Packet {
   readonly payload: Uint8Array;
 }
 
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/* Without views: headers are read and written for every packet. */
+
+function get16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+function get32(bytes: Uint8Array, at: number): number {
+  return ((get16(bytes, at) << 16) | get16(bytes, at + 2)) >>> 0;
+}
+
+function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+function put32(bytes: Uint8Array, at: number, value: number): void {
+  put16(bytes, at, value >>> 16);
+  put16(bytes, at + 2, value & 0xffff);
 }
 
 /** `identification` is the header's 16-bit field. */
 export function encodeIpv4(packet: Ipv4Packet, identification: number): Uint8Array {
   const bytes = new Uint8Array(IPV4_HEADER_BYTES + packet.payload.length);
-  assert(bytes.length <= MTU_BYTES, 'an IPv4 datagram fits the MTU');
-  const view = viewOf(bytes);
-  bytes[0] = 0x45;
-  view.setUint16(2, bytes.length);
-  view.setUint16(4, identification & 0xffff);
-  view.setUint16(6, DONT_FRAGMENT);
-  bytes[8] = TTL;
-  bytes[9] = packet.protocol;
-  view.setUint32(12, packet.source);
-  view.setUint32(16, packet.destination);
-  view.setUint16(10, internetChecksum(bytes.subarray(0, IPV4_HEADER_BYTES)));
+  putIpv4Header(bytes, 0, packet, packet.payload.length, identification);
   bytes.set(packet.payload, IPV4_HEADER_BYTES);
   return bytes;
+}
+
+/** Write the header of a datagram at `at`. */
+function putIpv4Header(
+  bytes: Uint8Array,
+  at: number,
+  { source, destination, protocol }: Omit<Ipv4Packet, 'payload'>,
+  payloadBytes: number,
+  identification: number,
+): void {
+  const totalBytes = IPV4_HEADER_BYTES + payloadBytes;
+  assert(totalBytes <= MTU_BYTES, 'an IPv4 datagram fits the MTU');
+  put16(bytes, at, 0x4500);
+  put16(bytes, at + 2, totalBytes);
+  put16(bytes, at + 4, identification & 0xffff);
+  put16(bytes, at + 6, DONT_FRAGMENT);
+  put16(bytes, at + 8, (TTL << 8) | protocol);
+  put16(bytes, at + 10, 0);
+  put32(bytes, at + 12, source);
+  put32(bytes, at + 16, destination);
+  put16(bytes, at + 10, finishChecksum(sumWordsOf(bytes, at, at + IPV4_HEADER_BYTES, 0)));
 }
 
 /** Decode a datagram, with padding allowed after it; null: damaged, truncated or a fragment. */
 export function decodeIpv4(bytes: Uint8Array): Ipv4Packet | null {
   if (bytes.length < IPV4_HEADER_BYTES) return null;
-  const view = viewOf(bytes);
-  const headerBytes = ((bytes[0] ?? 0) & 0x0f) * 4;
-  const totalBytes = view.getUint16(2);
-  if ((bytes[0] ?? 0) >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return null;
+  const headerBytes = (bytes[0]! & 0x0f) * 4;
+  const totalBytes = get16(bytes, 2);
+  if (bytes[0]! >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return null;
   if (totalBytes < headerBytes || totalBytes > bytes.length) return null;
-  if ((view.getUint16(6) & FRAGMENT_MASK) !== 0) return null;
-  if (internetChecksum(bytes.subarray(0, headerBytes)) !== 0) return null;
+  if ((get16(bytes, 6) & FRAGMENT_MASK) !== 0) return null;
+  if (finishChecksum(sumWordsOf(bytes, 0, headerBytes, 0)) !== 0) return null;
   return {
-    source: view.getUint32(12),
-    destination: view.getUint32(16),
-    protocol: bytes[9] ?? 0,
+    source: get32(bytes, 12),
+    destination: get32(bytes, 16),
+    protocol: bytes[9]!,
     payload: bytes.subarray(headerBytes, totalBytes),
   };
 }
@@ -101,36 +127,69 @@ export interface UdpDatagram {
 
 /** Sum of the pseudo header of RFC 768: both addresses, the protocol, the UDP length. */
 function pseudoSum(source: Ipv4Address, destination: Ipv4Address, length: number): number {
-  const words = (address: Ipv4Address): number => (address >>> 16) + (address & 0xffff);
-  return words(source) + words(destination) + PROTOCOL_UDP + length;
+  const words = (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
+  return words + PROTOCOL_UDP + length;
 }
 
 export function encodeUdp(source: Ipv4Address, destination: Ipv4Address, datagram: UdpDatagram): Uint8Array {
   const bytes = new Uint8Array(UDP_HEADER_BYTES + datagram.payload.length);
-  const view = viewOf(bytes);
-  view.setUint16(0, datagram.sourcePort);
-  view.setUint16(2, datagram.destinationPort);
-  view.setUint16(4, bytes.length);
-  bytes.set(datagram.payload, UDP_HEADER_BYTES);
-  const checksum = finishChecksum(sumWords(bytes, pseudoSum(source, destination, bytes.length)));
-  // A computed zero is sent as all ones; zero means "no checksum".
-  view.setUint16(6, checksum === 0 ? 0xffff : checksum);
+  putUdp(bytes, 0, source, destination, datagram);
   return bytes;
 }
 
+/** Write a whole UDP datagram at `at`. */
+function putUdp(
+  bytes: Uint8Array,
+  at: number,
+  source: Ipv4Address,
+  destination: Ipv4Address,
+  { sourcePort, destinationPort, payload }: UdpDatagram,
+): void {
+  const length = UDP_HEADER_BYTES + payload.length;
+  put16(bytes, at, sourcePort);
+  put16(bytes, at + 2, destinationPort);
+  put16(bytes, at + 4, length);
+  put16(bytes, at + 6, 0);
+  bytes.set(payload, at + UDP_HEADER_BYTES);
+  const checksum = finishChecksum(sumWordsOf(bytes, at, at + length, pseudoSum(source, destination, length)));
+  // A computed zero is sent as all ones; zero means "no checksum".
+  put16(bytes, at + 6, checksum === 0 ? 0xffff : checksum);
+}
+
+/**
+ * A frame with a UDP datagram, put together in one pass; its MAC addresses are not set yet. The caller makes sure that the
+ * payload fits.
+ */
+export function encodeUdpFrame(
+  source: Ipv4Address,
+  destination: Ipv4Address,
+  datagram: UdpDatagram,
+  identification: number,
+): Uint8Array {
+  const { payload } = datagram;
+  const udpAt = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES;
+  const end = udpAt + UDP_HEADER_BYTES + payload.length;
+  // Buffer's pool is cheaper than an array of its own; it is not filled with zeros.
+  const frame = Buffer.allocUnsafe(Math.max(ETHERNET_FRAME_BYTES_MIN, end));
+  put16(frame, 12, ETHERTYPE_IPV4);
+  putUdp(frame, udpAt, source, destination, datagram);
+  const packet = { source, destination, protocol: PROTOCOL_UDP };
+  putIpv4Header(frame, ETHERNET_HEADER_BYTES, packet, end - udpAt, identification);
+  if (end < frame.length) frame.fill(0, end);
+  return frame;
+}
+
 /** Decode the UDP datagram in `packet`; null: damaged or truncated. */
-export function decodeUdp(packet: Ipv4Packet): UdpDatagram | null {
-  if (packet.payload.length < UDP_HEADER_BYTES) return null;
-  const view = viewOf(packet.payload);
-  const length = view.getUint16(4);
-  if (length < UDP_HEADER_BYTES || length > packet.payload.length) return null;
-  const bytes = packet.payload.subarray(0, length);
-  const sum = pseudoSum(packet.source, packet.destination, length);
-  if (view.getUint16(6) !== 0 && finishChecksum(sumWords(bytes, sum)) !== 0) return null;
+export function decodeUdp({ source, destination, payload: bytes }: Ipv4Packet): UdpDatagram | null {
+  if (bytes.length < UDP_HEADER_BYTES) return null;
+  const length = get16(bytes, 4);
+  if (length < UDP_HEADER_BYTES || length > bytes.length) return null;
+  const sum = pseudoSum(source, destination, length);
+  if (get16(bytes, 6) !== 0 && finishChecksum(sumWordsOf(bytes, 0, length, sum)) !== 0) return null;
   return {
-    sourcePort: view.getUint16(0),
-    destinationPort: view.getUint16(2),
-    payload: bytes.subarray(UDP_HEADER_BYTES),
+    sourcePort: get16(bytes, 0),
+    destinationPort: get16(bytes, 2),
+    payload: bytes.subarray(UDP_HEADER_BYTES, length),
   };
 }
 
@@ -143,12 +202,11 @@ export interface IcmpEcho {
 
 export function encodeIcmpEcho(echo: IcmpEcho): Uint8Array {
   const bytes = new Uint8Array(ICMP_ECHO_HEADER_BYTES + echo.data.length);
-  const view = viewOf(bytes);
   bytes[0] = echo.kind === 'request' ? 8 : 0;
-  view.setUint16(4, echo.identifier);
-  view.setUint16(6, echo.sequence);
+  put16(bytes, 4, echo.identifier);
+  put16(bytes, 6, echo.sequence);
   bytes.set(echo.data, ICMP_ECHO_HEADER_BYTES);
-  view.setUint16(2, internetChecksum(bytes));
+  put16(bytes, 2, internetChecksum(bytes));
   return bytes;
 }
 
@@ -156,11 +214,10 @@ export function encodeIcmpEcho(echo: IcmpEcho): Uint8Array {
 export function decodeIcmpEcho(bytes: Uint8Array): IcmpEcho | null {
   if (bytes.length < ICMP_ECHO_HEADER_BYTES || bytes[1] !== 0) return null;
   if ((bytes[0] !== 8 && bytes[0] !== 0) || internetChecksum(bytes) !== 0) return null;
-  const view = viewOf(bytes);
   return {
     kind: bytes[0] === 8 ? 'request' : 'reply',
-    identifier: view.getUint16(4),
-    sequence: view.getUint16(6),
+    identifier: get16(bytes, 4),
+    sequence: get16(bytes, 6),
     data: bytes.subarray(ICMP_ECHO_HEADER_BYTES),
   };
 }

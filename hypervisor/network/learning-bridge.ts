@@ -37,8 +37,8 @@ interface Port {
 }
 
 interface Station {
-  readonly port: PortId;
-  readonly heardMs: number;
+  port: PortId;
+  heardMs: number;
 }
 
 /** What the bridge as a whole did. */
@@ -94,13 +94,14 @@ export class LearningBridge {
     this.#port(from).received++;
     this.#onFrame?.(frame, nowMs);
     const destination = macNumber(frame);
+    const toGroup = isGroup(frame);
     if (isGroup(frame, MAC_BYTES) || (destination >= RESERVED_FIRST && destination <= RESERVED_LAST)) {
       this.counters.filtered++;
       return;
     }
     this.#learn(macNumber(frame, MAC_BYTES), from, nowMs);
-    const to = isGroup(frame) ? null : this.#lookUp(destination, nowMs);
-    if (!isGroup(frame)) this.#recent.sent(destination, frame, nowMs);
+    const to = toGroup ? null : this.#lookUp(destination, nowMs);
+    if (!toGroup) this.#recent.sent(destination, frame, nowMs);
     if (to === null) this.#flood(from, frame);
     else if (to === from) this.counters.filtered++;
     else {
@@ -159,12 +160,14 @@ export class LearningBridge {
   }
 
   #learn(mac: number, port: PortId, nowMs: number): void {
-    this.#stations.delete(mac);
-    if (this.#stations.size >= this.#macsMax) {
+    const station = this.#stations.get(mac) ?? { port, heardMs: nowMs };
+    station.port = port;
+    station.heardMs = nowMs;
+    if (!this.#stations.delete(mac) && this.#stations.size >= this.#macsMax) {
       const oldest = this.#stations.keys().next();
       if (oldest.done !== true) this.#stations.delete(oldest.value);
     }
-    this.#stations.set(mac, { port, heardMs: nowMs });
+    this.#stations.set(mac, station);
   }
 
   #lookUp(mac: number, nowMs: number): PortId | null {

@@ -8,6 +8,7 @@
  * possible; when the table is full the client heard least recently loses its entry.
  */
 import { assert } from '../../emulator/errors.js';
+import type { Ipv4Address } from './ipv4.js';
 
 /** The dynamic ports (RFC 6335, section 6). */
 const PORT_FIRST = 49152;
@@ -16,7 +17,7 @@ const PORT_LAST = 65535;
 export interface NatClient {
   /** Number of the forward the client came through. */
   readonly forward: number;
-  readonly address: string;
+  readonly address: Ipv4Address;
   readonly port: number;
 }
 
@@ -29,8 +30,9 @@ interface Mapping {
 export class UdpNat {
   readonly #clientsMax: number;
   readonly #ageMs: number;
-  /** In the order of last use. */
-  readonly #byClient = new Map<string, Mapping>();
+  /** By address and port in one number; each one's entries differ in the forward. */
+  readonly #byClient = new Map<number, Mapping[]>();
+  /** By virtual port, in the order of last use. */
   readonly #byPort = new Map<number, Mapping>();
   #nextPort = PORT_FIRST;
 
@@ -41,21 +43,15 @@ export class UdpNat {
   }
 
   get clients(): number {
-    return this.#byClient.size;
+    return this.#byPort.size;
   }
 
   /** The virtual source port of a client, which was just heard. */
-  portOf(client: NatClient, nowMs: number): number {
-    const key = `${client.forward} ${client.port} ${client.address}`;
-    let mapping = this.#byClient.get(key);
-    this.#byClient.delete(key);
-    if (mapping === undefined) {
-      this.#expire(nowMs);
-      mapping = { client, virtualPort: this.#freePort(), usedMs: nowMs };
-      this.#byPort.set(mapping.virtualPort, mapping);
-    }
+  portOf(forward: number, address: Ipv4Address, port: number, nowMs: number): number {
+    const mapping = this.#find(forward, address, port) ?? this.#add({ forward, address, port }, nowMs);
     mapping.usedMs = nowMs;
-    this.#byClient.set(key, mapping);
+    this.#byPort.delete(mapping.virtualPort);
+    this.#byPort.set(mapping.virtualPort, mapping);
     return mapping.virtualPort;
   }
 
@@ -64,12 +60,27 @@ export class UdpNat {
     return this.#byPort.get(virtualPort)?.client ?? null;
   }
 
+  #find(forward: number, address: Ipv4Address, port: number): Mapping | undefined {
+    return this.#byClient.get(keyOf(address, port))?.find(({ client }) => client.forward === forward);
+  }
+
+  #add(client: NatClient, nowMs: number): Mapping {
+    this.#expire(nowMs);
+    const mapping = { client, virtualPort: this.#freePort(), usedMs: nowMs };
+    const key = keyOf(client.address, client.port);
+    this.#byClient.set(key, [...(this.#byClient.get(key) ?? []), mapping]);
+    return mapping;
+  }
+
   /** Make room for one more: drop what is too old, and the oldest when that does not suffice. */
   #expire(nowMs: number): void {
-    for (const [key, mapping] of this.#byClient) {
-      if (nowMs - mapping.usedMs <= this.#ageMs && this.#byClient.size < this.#clientsMax) return;
-      this.#byClient.delete(key);
-      this.#byPort.delete(mapping.virtualPort);
+    for (const [virtualPort, mapping] of this.#byPort) {
+      if (nowMs - mapping.usedMs <= this.#ageMs && this.#byPort.size < this.#clientsMax) return;
+      this.#byPort.delete(virtualPort);
+      const key = keyOf(mapping.client.address, mapping.client.port);
+      const others = (this.#byClient.get(key) ?? []).filter((each) => each !== mapping);
+      if (others.length === 0) this.#byClient.delete(key);
+      else this.#byClient.set(key, others);
     }
   }
 
@@ -80,4 +91,8 @@ export class UdpNat {
       if (!this.#byPort.has(port)) return port;
     }
   }
+}
+
+function keyOf(address: Ipv4Address, port: number): number {
+  return address * 0x1_0000 + port;
 }

@@ -35,7 +35,7 @@ import {
   decodeUdp,
   encodeIcmpEcho,
   encodeIpv4,
-  encodeUdp,
+  encodeUdpFrame,
   type IcmpEcho,
   type Ipv4Address,
   type Ipv4Packet,
@@ -100,27 +100,19 @@ export class VirtualHost {
 
   /** Send one datagram; false when it does not fit one frame. */
   sendUdp(fromPort: number, to: UdpAddress, payload: Uint8Array, nowMs: number): boolean {
-    if (payload.length > UDP_PAYLOAD_BYTES_MAX) {
-      this.#counters.oversize++;
-      return false;
-    }
-    const datagram = { sourcePort: fromPort, destinationPort: to.port, payload };
-    this.#sendIpv4(to.ip, PROTOCOL_UDP, encodeUdp(this.#options.ip, to.ip, datagram), nowMs);
+    const frame = this.#udpFrame(fromPort, to, payload);
+    if (frame === null) return false;
+    const datagram = frame.subarray(ETHERNET_HEADER_BYTES);
+    const mac = this.#arp.resolve(to.ip, datagram, nowMs);
+    if (mac !== null) this.#address(mac, frame);
     return true;
   }
 
   /** The same to a MAC that is known: the receiver may have no address yet, or all of them are meant. */
   sendUdpDirect(fromPort: number, to: UdpAddress, mac: Uint8Array, payload: Uint8Array): boolean {
-    if (payload.length > UDP_PAYLOAD_BYTES_MAX) {
-      this.#counters.oversize++;
-      return false;
-    }
-    const datagram = encodeUdp(this.#options.ip, to.ip, {
-      sourcePort: fromPort,
-      destinationPort: to.port,
-      payload,
-    });
-    this.#transmit(mac, ETHERTYPE_IPV4, this.#wrap(to.ip, PROTOCOL_UDP, datagram));
+    const frame = this.#udpFrame(fromPort, to, payload);
+    if (frame === null) return false;
+    this.#address(mac, frame);
     return true;
   }
 
@@ -196,19 +188,37 @@ export class VirtualHost {
   }
 
   #sendIpv4(to: Ipv4Address, protocol: number, payload: Uint8Array, nowMs: number): void {
-    const datagram = this.#wrap(to, protocol, payload);
+    const packet = { source: this.#options.ip, destination: to, protocol, payload };
+    const datagram = encodeIpv4(packet, this.#nextIdentification());
     const mac = this.#arp.resolve(to, datagram, nowMs);
     if (mac !== null) this.#transmit(mac, ETHERTYPE_IPV4, datagram);
   }
 
-  #wrap(to: Ipv4Address, protocol: number, payload: Uint8Array): Uint8Array {
-    this.#identification = (this.#identification + 1) & 0xffff;
-    return encodeIpv4({ source: this.#options.ip, destination: to, protocol, payload }, this.#identification);
+  /** Null: it does not fit. */
+  #udpFrame(sourcePort: number, to: UdpAddress, payload: Uint8Array): Uint8Array | null {
+    if (payload.length > UDP_PAYLOAD_BYTES_MAX) {
+      this.#counters.oversize++;
+      return null;
+    }
+    const datagram = { sourcePort, destinationPort: to.port, payload };
+    return encodeUdpFrame(this.#options.ip, to.ip, datagram, this.#nextIdentification());
+  }
+
+  #nextIdentification(): number {
+    return (this.#identification = (this.#identification + 1) & 0xffff);
   }
 
   #sendArp(operation: 'request' | 'reply', to: Uint8Array, targetMac: Uint8Array, targetIp: Ipv4Address): void {
     const { mac: senderMac, ip: senderIp } = this.#options;
     this.#transmit(to, ETHERTYPE_ARP, encodeArp({ operation, senderMac, senderIp, targetMac, targetIp }));
+  }
+
+  /** Write the addresses into a frame that has everything else, and put it on the network. */
+  #address(to: Uint8Array, frame: Uint8Array): void {
+    frame.set(to);
+    frame.set(this.#options.mac, MAC_BYTES);
+    this.#counters.transmitted++;
+    this.#options.transmit(frame);
   }
 
   #transmit(to: Uint8Array, type: number, payload: Uint8Array): void {

@@ -8,13 +8,11 @@
  * Invariants: sockets are bound to loopback only; an answer reaches only the client that the guest answered,
  * and only from the address and port its forward names.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { ReplicaError } from '../../emulator/errors.js';
-import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
-import { formatIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
+import { formatIpv4, parseIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import type { LearningBridge, PortId } from '../../hypervisor/network/learning-bridge.js';
 import { UdpNat } from '../../hypervisor/network/udp-nat.js';
 import { VirtualHost, type HostCounters } from '../../hypervisor/network/virtual-host.js';
+import { UdpSocket } from '../udp/udp-socket.js';
 import { HostServices, type ServiceCounters } from './host-services.js';
 import { TftpDirectory } from './tftp-directory.js';
 import type { HostUplinkSpec, UdpForward } from './host-spec.js';
@@ -24,6 +22,8 @@ const HOST_ADDRESS = '127.0.0.1';
 const TICK_MS = 50;
 /** Bursts of many clients wait here, not in the network. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
+/** Datagrams to clients that leave together. */
+const BATCH = 64;
 
 interface HostUplinkCounters extends UplinkCounters, HostCounters, ServiceCounters {
   readonly kind: 'host';
@@ -39,33 +39,37 @@ export class HostUplink {
   readonly #spec: HostUplinkSpec;
   readonly #bridge: LearningBridge;
   readonly #nowMs: () => number;
-  readonly #sockets: readonly Socket[];
+  readonly #sockets: UdpSocket[] = [];
   readonly #host: VirtualHost;
   readonly #nat = new UdpNat();
   readonly #services: HostServices;
   readonly #port: PortId;
   readonly #timer: NodeJS.Timeout;
   #unclaimed = 0;
-  #socketErrors = 0;
   #closed = false;
 
-  private constructor(
-    spec: HostUplinkSpec,
-    bridge: LearningBridge,
-    nowMs: () => number,
-    bound: readonly { socket: Socket; forward: UdpForward }[],
-    directory: TftpDirectory | null,
-  ) {
+  /**
+   * Bind the forwarded ports and join the bridge.
+   * @throws ConfigError when the directory to serve is none
+   * @throws ReplicaError naming the port that cannot be bound
+   */
+  constructor(spec: HostUplinkSpec, { bridge, nowMs }: UplinkSurroundings) {
     this.#spec = spec;
     this.#bridge = bridge;
     this.#nowMs = nowMs;
-    this.#sockets = bound.map(({ socket }) => socket);
-    this.forwards = bound.map(({ socket, forward }) => ({
+    const directory = spec.tftp === null ? null : new TftpDirectory('--uplink tftp=', spec.tftp);
+    try {
+      spec.forwards.forEach((forward, index) => this.#sockets.push(this.#bind(forward, index)));
+    } catch (error) {
+      for (const socket of this.#sockets) socket.close();
+      throw error;
+    }
+    this.forwards = spec.forwards.map(({ guestIp, guestPort }, index) => ({
       protocol: 'udp',
       host: HOST_ADDRESS,
-      port: socket.address().port,
-      guestIp: formatIpv4(forward.guestIp),
-      guestPort: forward.guestPort,
+      port: this.#sockets[index]!.port,
+      guestIp: formatIpv4(guestIp),
+      guestPort,
     }));
     this.#port = bridge.addPort(() => {
       queueMicrotask(() => {
@@ -84,33 +88,10 @@ export class HostUplink {
       },
     });
     this.#services = new HostServices(spec, directory, this.#host, nowMs);
-    bound.forEach(({ socket, forward }, index) => {
-      socket.on('error', () => this.#socketErrors++);
-      socket.on('message', (payload, { address, port }) => {
-        this.#toGuest(index, forward, address, port, payload);
-      });
-    });
     this.#timer = setInterval(() => {
       this.#host.tick(nowMs());
       this.#services.tick(nowMs());
     }, TICK_MS);
-  }
-
-  /**
-   * Bind the forwarded ports and join the bridge.
-   * @throws ConfigError when the directory to serve is none
-   * @throws ReplicaError naming the port that cannot be bound
-   */
-  static async open(spec: HostUplinkSpec, { bridge, nowMs }: UplinkSurroundings): Promise<HostUplink> {
-    const directory = spec.tftp === null ? null : new TftpDirectory('--uplink tftp=', spec.tftp);
-    const bound: { socket: Socket; forward: UdpForward }[] = [];
-    try {
-      for (const forward of spec.forwards) bound.push({ socket: await bindUdp(forward.hostPort), forward });
-    } catch (error) {
-      for (const { socket } of bound) socket.close();
-      throw error;
-    }
-    return new HostUplink(spec, bridge, nowMs, bound, directory);
   }
 
   get counters(): HostUplinkCounters {
@@ -118,18 +99,31 @@ export class HostUplink {
       kind: 'host',
       clients: this.#nat.clients,
       unclaimed: this.#unclaimed,
-      socketErrors: this.#socketErrors,
+      socketErrors: this.#sockets.reduce((sum, { errors }) => sum + errors, 0),
       ...this.#services.counters,
       ...this.#host.counters,
     };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#services.close();
     this.#bridge.removePort(this.#port);
-    await Promise.all(this.#sockets.map((socket) => new Promise<void>((resolve) => socket.close(resolve))));
+    for (const socket of this.#sockets) socket.close();
+    return Promise.resolve();
+  }
+
+  #bind({ hostPort, guestIp, guestPort }: UdpForward, index: number): UdpSocket {
+    const guest = { ip: guestIp, port: guestPort };
+    const options = { ip: parseIpv4('', HOST_ADDRESS), port: hostPort, option: '--uplink' };
+    return new UdpSocket(
+      { ...options, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH },
+      (payload, address, port) => {
+        const now = this.#nowMs();
+        this.#host.sendUdp(this.#nat.portOf(index, address, port, now), guest, payload, now);
+      },
+    );
   }
 
   #drain(): void {
@@ -137,12 +131,7 @@ export class HostUplink {
     for (let frame = this.#bridge.take(this.#port); frame !== null; frame = this.#bridge.take(this.#port)) {
       this.#host.receive(frame, this.#nowMs());
     }
-  }
-
-  #toGuest(index: number, forward: UdpForward, address: string, port: number, payload: Uint8Array): void {
-    const now = this.#nowMs();
-    const virtualPort = this.#nat.portOf({ forward: index, address, port }, now);
-    this.#host.sendUdp(virtualPort, { ip: forward.guestIp, port: forward.guestPort }, payload, now);
+    for (const socket of this.#sockets) socket.flush();
   }
 
   #toClient(from: Ipv4Address, fromPort: number, toPort: number, payload: Uint8Array): void {
@@ -152,22 +141,6 @@ export class HostUplink {
       this.#unclaimed++;
       return;
     }
-    this.#sockets[client.forward]?.send(payload, client.port, client.address, (error) => {
-      if (error !== null) this.#socketErrors++;
-    });
+    this.#sockets[client.forward]?.post(payload, client.address, client.port);
   }
-}
-
-function bindUdp(port: number): Promise<Socket> {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES });
-  return new Promise((resolve, reject) => {
-    socket.once('error', (cause) => {
-      const reason = describeSocketError(cause);
-      reject(new ReplicaError(`cannot listen on udp ${HOST_ADDRESS}:${port} (--uplink): ${reason}`, { cause }));
-    });
-    socket.bind({ address: HOST_ADDRESS, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
-  });
 }

@@ -12,7 +12,7 @@ export async function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundi
     case 'dgram':
       return DgramUplink.open(spec, surroundings);
     case 'host':
-      return HostUplink.open(spec, surroundings);
+      return new HostUplink(spec, surroundings);
     case 'passt':
       return PasstUplink.open(spec, surroundings);
     case 'tap':

@@ -39,6 +39,8 @@ export interface UdpSocketOptions {
   readonly receiveBufferBytes: number;
   /** Datagrams that leave together at most, 1 to 64. */
   readonly batch: number;
+  /** The option that gave the address, for error messages. */
+  readonly option?: string;
 }
 
 /** `payload` is cut after 2048 bytes. */
@@ -60,7 +62,7 @@ export class UdpSocket {
   #closed = false;
 
   /** @throws ReplicaError saying why the address cannot be had */
-  constructor({ ip, port, receiveBufferBytes, batch }: UdpSocketOptions, onDatagram: DatagramHandler) {
+  constructor({ ip, port, receiveBufferBytes, batch, option }: UdpSocketOptions, onDatagram: DatagramHandler) {
     assert(batch >= 1 && batch <= SLOTS_MAX, `a batch has 1 to ${SLOTS_MAX} datagrams`);
     this.#addon = addon ??= loadAddon('udp') as UdpAddon;
     const opened = this.#addon.open(ip, port, receiveBufferBytes, () => {
@@ -68,7 +70,8 @@ export class UdpSocket {
     });
     if (typeof opened === 'number') {
       const reason = describeSocketError(systemError(opened));
-      throw new ReplicaError(`cannot listen on udp ${formatIpv4(ip)}:${port}: ${reason}`);
+      const where = `${formatIpv4(ip)}:${port}${option === undefined ? '' : ` (${option})`}`;
+      throw new ReplicaError(`cannot listen on udp ${where}: ${reason}`);
     }
     this.#handle = opened;
     this.port = this.#addon.port(opened);

@@ -6,15 +6,17 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ConfigError } from '../../../emulator/errors.js';
 import { BROADCAST_MAC, ETHERTYPE_IPV4, buildFrame } from '../../../hypervisor/network/ethernet.js';
-import { internetChecksum } from '../../../hypervisor/network/internet-checksum.js';
+import { finishChecksum, internetChecksum, sumWordsOf } from '../../../hypervisor/network/internet-checksum.js';
 import {
   PROTOCOL_UDP,
+  UDP_PAYLOAD_BYTES_MAX,
   decodeIcmpEcho,
   decodeIpv4,
   decodeUdp,
   encodeIcmpEcho,
   encodeIpv4,
   encodeUdp,
+  encodeUdpFrame,
   formatIpv4,
   parseIpv4,
   unpadded,
@@ -22,6 +24,7 @@ import {
 
 const A = parseIpv4('--ip', '10.86.0.1');
 const B = parseIpv4('--ip', '10.86.0.2');
+const MAC = Uint8Array.of(0x52, 0x54, 0, 1, 2, 3);
 const payloads = fc.uint8Array({ maxLength: 120 });
 
 function udpPacket(payload: Uint8Array): Uint8Array {
@@ -44,6 +47,19 @@ describe('the Internet checksum', () => {
     expect(internetChecksum(Uint8Array.of(0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7))).toBe(0xffff - 0xddf2);
   });
 
+  test('is that of its definition, at every length and place', () => {
+    fc.assert(
+      fc.property(payloads, fc.nat(7), (bytes, offset) => {
+        let sum = 0;
+        for (let i = 0; i < bytes.length; i++) sum += bytes[i]! * (i % 2 === 0 ? 256 : 1);
+        while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+        const elsewhere = Uint8Array.of(...new Uint8Array(offset).fill(0x55), ...bytes, 0x55);
+        expect(finishChecksum(sumWordsOf(elsewhere, offset, offset + bytes.length, 0))).toBe(0xffff - sum);
+        expect(internetChecksum(bytes)).toBe(0xffff - sum);
+      }),
+    );
+  });
+
   test('makes the sum of everything zero, at odd lengths too, and does not depend on the order of words', () => {
     fc.assert(
       fc.property(payloads, (bytes) => {
@@ -57,6 +73,21 @@ describe('the Internet checksum', () => {
 });
 
 describe('UDP in IPv4', () => {
+  test('put into a frame in one pass, it has the bytes that it has step by step, padding included', () => {
+    const property = (bytes: Uint8Array): void => {
+      const datagram = { sourcePort: 49152, destinationPort: 7, payload: bytes };
+      const frame = encodeUdpFrame(A, B, datagram, 1);
+      frame.set(MAC, 0);
+      frame.set(MAC, 6);
+      expect(Buffer.from(frame)).toEqual(Buffer.from(buildFrame(MAC, MAC, ETHERTYPE_IPV4, udpPacket(bytes))));
+    };
+    fc.assert(fc.property(payloads, property));
+    property(new Uint8Array(UDP_PAYLOAD_BYTES_MAX).fill(0xff));
+    expect(() => encodeUdpFrame(A, B, { sourcePort: 1, destinationPort: 2, payload: new Uint8Array(1473) }, 1)).toThrow(
+      'fits the MTU',
+    );
+  });
+
   test('has the documented bytes', () => {
     expect(Buffer.from(udpPacket(Buffer.from('hi'))).toString('hex')).toBe(
       '4500001e00014000' + '401126200a5600010a560002' + 'c0000007000a' + 'c2ba' + '6869',
