@@ -61,6 +61,22 @@ describe('a UDP socket', () => {
     expect([socket.errors, socket.lastError]).toEqual([0, null]);
   });
 
+  test.each([
+    ['of one length', [1472, 1472, 1472, 1472]],
+    ['with a shorter last one, and one behind it', [900, 900, 300, 900, 900]],
+    ['with longer and empty ones between', [10, 20, 0, 0, 20, 20, 5, 0]],
+    ['of more bytes than one message of the system may have', Array.from({ length: 64 }, () => 2048)],
+  ])('keeps apart what goes to one peer in one batch: datagrams %s', async (_, lengths) => {
+    const { socket } = ours(64);
+    const other = await theirs();
+    const datagrams = lengths.map((length, i) => Buffer.alloc(length, i + 1));
+    for (const bytes of datagrams) socket.post(bytes, LOOPBACK, other.port);
+    socket.flush();
+    await until('they came', () => other.got.length === datagrams.length);
+    expect(other.got.map(({ bytes }) => hex(bytes))).toEqual(datagrams.map(hex));
+    expect(socket.errors).toBe(0);
+  });
+
   test('posts to several peers in one batch', async () => {
     const { socket } = ours(8);
     const [a, b] = [await theirs(), await theirs()];

@@ -15,8 +15,7 @@
  *
  * Invariants: nothing is read or written outside buffer and table; after close() nothing is called; a closed handle
  * answers -EBADF; the poll handle's memory lives until libuv has let go of it.
- * Source: Linux recvmmsg(2), sendmmsg(2), udp(7); libuv's poll handles. */
-#define _GNU_SOURCE
+ * Source: libuv's poll handles; batch.c for the rest. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,8 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <node_api.h>
-
-enum { SLOT_BYTES = 2048, SLOTS_MAX = 64, ROW = 3 };
+#include "batch.h"
 
 /* What is used of libuv, whose ABI is the same in all of 1.x; its header is not among Node-API's. */
 typedef struct uv_poll_s uv_poll_t;
@@ -44,13 +42,7 @@ struct udp {
     napi_ref on_readable;
     uv_poll_t *poll;
     int fd;
-};
-
-/* A batch as JavaScript names it. */
-struct batch {
-    unsigned char *bytes;
-    uint32_t *table;
-    size_t slots;
+    bool unsegmented; /* the system does not cut messages into datagrams */
 };
 
 static void release_poll(uv_poll_t *poll)
@@ -207,24 +199,9 @@ static napi_value udp_receive(napi_env env, napi_callback_info info)
     napi_value v[3];
     size_t count = 3;
     struct batch batch;
-    struct mmsghdr messages[SLOTS_MAX];
-    struct iovec parts[SLOTS_MAX];
-    struct sockaddr_in from[SLOTS_MAX];
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
     struct udp *u = count == 3 ? batch_of(env, v, &batch) : NULL;
-    if (!u)
-        return wrong(env);
-    for (size_t i = 0; i < batch.slots; i++) {
-        parts[i] = (struct iovec){ batch.bytes + i * SLOT_BYTES, SLOT_BYTES };
-        messages[i].msg_hdr = (struct msghdr){ &from[i], sizeof from[i], &parts[i], 1, NULL, 0, 0 };
-    }
-    int n = recvmmsg(u->fd, messages, batch.slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
-    for (int i = 0; i < n; i++) {
-        batch.table[ROW * i] = messages[i].msg_len;
-        batch.table[ROW * i + 1] = ntohl(from[i].sin_addr.s_addr);
-        batch.table[ROW * i + 2] = ntohs(from[i].sin_port);
-    }
-    return number(env, n < 0 ? -errno : n);
+    return u ? number(env, receive_batch(u->fd, &batch)) : wrong(env);
 }
 
 static napi_value udp_send(napi_env env, napi_callback_info info)
@@ -233,24 +210,15 @@ static napi_value udp_send(napi_env env, napi_callback_info info)
     size_t count = 5;
     uint32_t first, end;
     struct batch batch;
-    struct mmsghdr messages[SLOTS_MAX];
-    struct iovec parts[SLOTS_MAX];
-    struct sockaddr_in to[SLOTS_MAX];
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
     struct udp *u = count == 5 ? batch_of(env, v, &batch) : NULL;
     if (!u || napi_get_value_uint32(env, v[3], &first) != napi_ok ||
-        napi_get_value_uint32(env, v[4], &end) != napi_ok || end > batch.slots || first > end)
+        napi_get_value_uint32(env, v[4], &end) != napi_ok || end > batch.slots || first >= end)
         return wrong(env);
-    for (uint32_t i = first; i < end; i++) {
-        const uint32_t *row = batch.table + ROW * i;
-        if (row[0] > SLOT_BYTES || row[2] > 0xffff)
+    for (uint32_t i = first; i < end; i++)
+        if (batch.table[ROW * i] > SLOT_BYTES || batch.table[ROW * i + 2] > 0xffff)
             return wrong(env);
-        parts[i] = (struct iovec){ batch.bytes + i * SLOT_BYTES, row[0] };
-        to[i] = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(row[2]), .sin_addr = { htonl(row[1]) } };
-        messages[i].msg_hdr = (struct msghdr){ &to[i], sizeof to[i], &parts[i], 1, NULL, 0, 0 };
-    }
-    int n = sendmmsg(u->fd, messages + first, end - first, MSG_DONTWAIT);
-    return number(env, n < 0 ? -errno : n);
+    return number(env, send_batch(u->fd, &u->unsegmented, &batch, first, end));
 }
 
 static napi_value udp_port(napi_env env, napi_callback_info info)
