@@ -8,9 +8,8 @@
  *
  * onReadable is called from the event loop while frames wait. What it throws is an uncaught exception.
  *
- * Invariants: after close() nothing is called; a closed handle answers -EBADF; the poll handle's memory lives until
- * libuv has let go of it.
- * Source: Linux Documentation/networking/tuntap.rst; libuv's poll handles. */
+ * Invariants: after close() nothing is called; a closed handle answers -EBADF.
+ * Source: Linux Documentation/networking/tuntap.rst. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -21,67 +20,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <node_api.h>
-
-/* What is used of libuv, whose ABI is the same in all of 1.x; its header is not among Node-API's. */
-typedef struct uv_poll_s uv_poll_t;
-enum { UV_POLL = 8, UV_READABLE = 1 };
-extern size_t uv_handle_size(int type);
-extern void uv_handle_set_data(uv_poll_t *handle, void *data);
-extern void *uv_handle_get_data(const uv_poll_t *handle);
-extern int uv_poll_init(struct uv_loop_s *loop, uv_poll_t *handle, int fd);
-extern int uv_poll_start(uv_poll_t *handle, int events, void (*callback)(uv_poll_t *, int, int));
-extern void uv_close(uv_poll_t *handle, void (*callback)(uv_poll_t *));
-
-struct tap {
-    napi_env env;
-    napi_ref on_readable;
-    uv_poll_t *poll;
-    int fd;
-};
-
-static void release_poll(uv_poll_t *poll)
-{
-    free(poll);
-}
-
-static void shut(struct tap *t)
-{
-    if (t->poll)
-        uv_close(t->poll, release_poll);
-    t->poll = NULL;
-    if (t->on_readable)
-        napi_delete_reference(t->env, t->on_readable);
-    t->on_readable = NULL;
-    if (t->fd >= 0)
-        close(t->fd);
-    t->fd = -1;
-}
+#include "watch.h"
 
 static void finalize(napi_env env, void *data, void *hint)
 {
     (void)env, (void)hint;
-    shut(data);
+    watch_close(data);
     free(data);
-}
-
-static void on_event(uv_poll_t *poll, int status, int events)
-{
-    struct tap *t = uv_handle_get_data(poll);
-    napi_env env = t->env;
-    napi_handle_scope scope;
-    napi_value function, receiver, error;
-    bool pending = false;
-    (void)status, (void)events; /* an error shows at the next read */
-    napi_open_handle_scope(env, &scope);
-    napi_get_reference_value(env, t->on_readable, &function);
-    napi_get_global(env, &receiver);
-    napi_make_callback(env, NULL, receiver, function, 0, NULL, NULL);
-    napi_is_exception_pending(env, &pending);
-    if (pending) {
-        napi_get_and_clear_last_exception(env, &error);
-        napi_fatal_exception(env, error);
-    }
-    napi_close_handle_scope(env, scope);
 }
 
 static napi_value number(napi_env env, int64_t n)
@@ -107,24 +52,6 @@ static int open_interface(const char *name)
     return fd;
 }
 
-static int start_poll(struct tap *t)
-{
-    struct uv_loop_s *loop;
-    uv_poll_t *poll = calloc(1, uv_handle_size(UV_POLL));
-    if (!poll || napi_get_uv_event_loop(t->env, &loop) != napi_ok) {
-        free(poll);
-        return -ENOMEM;
-    }
-    int status = uv_poll_init(loop, poll, t->fd);
-    if (status < 0) {
-        free(poll);
-        return status;
-    }
-    t->poll = poll;
-    uv_handle_set_data(poll, t);
-    return uv_poll_start(poll, UV_READABLE, on_event);
-}
-
 static napi_value tap_open(napi_env env, napi_callback_info info)
 {
     napi_value v[2], external;
@@ -137,27 +64,22 @@ static napi_value tap_open(napi_env env, napi_callback_info info)
         napi_throw_type_error(env, NULL, "ft86 tap: wrong arguments");
         return NULL;
     }
-    struct tap *t = calloc(1, sizeof *t);
+    struct watch *t = calloc(1, sizeof *t);
     if (!t)
         return number(env, -ENOMEM);
-    t->env = env;
-    t->fd = open_interface(name);
-    int status = t->fd < 0 ? t->fd : start_poll(t);
-    if (status >= 0 && (napi_create_reference(env, v[1], 1, &t->on_readable) != napi_ok ||
-                        napi_create_external(env, t, finalize, NULL, &external) != napi_ok))
-        status = -ENOMEM;
-    if (status >= 0)
+    *t = (struct watch){ .env = env, .fd = open_interface(name) };
+    int status = t->fd < 0 ? t->fd : watch_start(t, v[1]);
+    if (status >= 0 && napi_create_external(env, t, finalize, NULL, &external) == napi_ok)
         return external;
-    shut(t);
-    free(t);
-    return number(env, status);
+    finalize(env, t, NULL);
+    return number(env, status < 0 ? status : -ENOMEM);
 }
 
-static struct tap *arguments(napi_env env, napi_callback_info info, void **data, size_t *length)
+static struct watch *arguments(napi_env env, napi_callback_info info, void **data, size_t *length)
 {
     napi_value v[2];
     size_t count = 2;
-    struct tap *t;
+    struct watch *t;
     napi_typedarray_type type;
     napi_valuetype handle = napi_undefined;
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
@@ -176,7 +98,7 @@ static napi_value transfer(napi_env env, napi_callback_info info, bool out)
 {
     void *data;
     size_t length;
-    struct tap *t = arguments(env, info, &data, &length);
+    struct watch *t = arguments(env, info, &data, &length);
     if (!t)
         return NULL;
     ssize_t n = out ? write(t->fd, data, length) : read(t->fd, data, length);
@@ -188,9 +110,9 @@ static napi_value tap_write(napi_env env, napi_callback_info info) { return tran
 
 static napi_value tap_close(napi_env env, napi_callback_info info)
 {
-    struct tap *t = arguments(env, info, NULL, NULL);
+    struct watch *t = arguments(env, info, NULL, NULL);
     if (t)
-        shut(t);
+        watch_close(t);
     return NULL;
 }
 

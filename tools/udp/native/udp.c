@@ -14,80 +14,29 @@
  * onReadable is called from the event loop while datagrams wait. What it throws is an uncaught exception.
  *
  * Invariants: nothing is read or written outside buffer and table; after close() nothing is called; a closed handle
- * answers -EBADF; the poll handle's memory lives until libuv has let go of it.
- * Source: libuv's poll handles; batch.c for the rest. */
+ * answers -EBADF. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <node_api.h>
 #include "batch.h"
-
-/* What is used of libuv, whose ABI is the same in all of 1.x; its header is not among Node-API's. */
-typedef struct uv_poll_s uv_poll_t;
-enum { UV_POLL = 8, UV_READABLE = 1 };
-extern size_t uv_handle_size(int type);
-extern void uv_handle_set_data(uv_poll_t *handle, void *data);
-extern void *uv_handle_get_data(const uv_poll_t *handle);
-extern int uv_poll_init(struct uv_loop_s *loop, uv_poll_t *handle, int fd);
-extern int uv_poll_start(uv_poll_t *handle, int events, void (*callback)(uv_poll_t *, int, int));
-extern void uv_close(uv_poll_t *handle, void (*callback)(uv_poll_t *));
+#include "watch.h"
 
 struct udp {
-    napi_env env;
-    napi_ref on_readable;
-    uv_poll_t *poll;
-    int fd;
+    struct watch watch;
     bool unsegmented; /* the system does not cut messages into datagrams */
 };
 
-static void release_poll(uv_poll_t *poll)
-{
-    free(poll);
-}
-
-static void shut(struct udp *u)
-{
-    if (u->poll)
-        uv_close(u->poll, release_poll);
-    u->poll = NULL;
-    if (u->on_readable)
-        napi_delete_reference(u->env, u->on_readable);
-    u->on_readable = NULL;
-    if (u->fd >= 0)
-        close(u->fd);
-    u->fd = -1;
-}
-
 static void finalize(napi_env env, void *data, void *hint)
 {
+    struct udp *u = data;
     (void)env, (void)hint;
-    shut(data);
-    free(data);
-}
-
-static void on_event(uv_poll_t *poll, int status, int events)
-{
-    struct udp *u = uv_handle_get_data(poll);
-    napi_env env = u->env;
-    napi_handle_scope scope;
-    napi_value function, receiver, error;
-    bool pending = false;
-    (void)status, (void)events; /* an error shows at the next receive */
-    napi_open_handle_scope(env, &scope);
-    napi_get_reference_value(env, u->on_readable, &function);
-    napi_get_global(env, &receiver);
-    napi_make_callback(env, NULL, receiver, function, 0, NULL, NULL);
-    napi_is_exception_pending(env, &pending);
-    if (pending) {
-        napi_get_and_clear_last_exception(env, &error);
-        napi_fatal_exception(env, error);
-    }
-    napi_close_handle_scope(env, scope);
+    watch_close(&u->watch);
+    free(u);
 }
 
 static napi_value number(napi_env env, int64_t n)
@@ -119,24 +68,6 @@ static int open_socket(uint32_t ip, uint32_t port, uint32_t receive_buffer)
     return fd;
 }
 
-static int start_poll(struct udp *u)
-{
-    struct uv_loop_s *loop;
-    uv_poll_t *poll = calloc(1, uv_handle_size(UV_POLL));
-    if (!poll || napi_get_uv_event_loop(u->env, &loop) != napi_ok) {
-        free(poll);
-        return -ENOMEM;
-    }
-    int status = uv_poll_init(loop, poll, u->fd);
-    if (status < 0) {
-        free(poll);
-        return status;
-    }
-    u->poll = poll;
-    uv_handle_set_data(poll, u);
-    return uv_poll_start(poll, UV_READABLE, on_event);
-}
-
 static napi_value udp_open(napi_env env, napi_callback_info info)
 {
     napi_value v[4], external;
@@ -152,17 +83,13 @@ static napi_value udp_open(napi_env env, napi_callback_info info)
     struct udp *u = calloc(1, sizeof *u);
     if (!u)
         return number(env, -ENOMEM);
-    u->env = env;
-    u->fd = open_socket(ip, port, receive_buffer);
-    int status = u->fd < 0 ? u->fd : start_poll(u);
-    if (status >= 0 && (napi_create_reference(env, v[3], 1, &u->on_readable) != napi_ok ||
-                        napi_create_external(env, u, finalize, NULL, &external) != napi_ok))
-        status = -ENOMEM;
-    if (status >= 0)
+    int fd = open_socket(ip, port, receive_buffer);
+    u->watch = (struct watch){ .env = env, .fd = fd };
+    int status = fd < 0 ? fd : watch_start(&u->watch, v[3]);
+    if (status >= 0 && napi_create_external(env, u, finalize, NULL, &external) == napi_ok)
         return external;
-    shut(u);
-    free(u);
-    return number(env, status);
+    finalize(env, u, NULL);
+    return number(env, status < 0 ? status : -ENOMEM);
 }
 
 static struct udp *socket_of(napi_env env, napi_value value)
@@ -201,7 +128,7 @@ static napi_value udp_receive(napi_env env, napi_callback_info info)
     struct batch batch;
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
     struct udp *u = count == 3 ? batch_of(env, v, &batch) : NULL;
-    return u ? number(env, receive_batch(u->fd, &batch)) : wrong(env);
+    return u ? number(env, receive_batch(u->watch.fd, &batch)) : wrong(env);
 }
 
 static napi_value udp_send(napi_env env, napi_callback_info info)
@@ -218,7 +145,7 @@ static napi_value udp_send(napi_env env, napi_callback_info info)
     for (uint32_t i = first; i < end; i++)
         if (batch.table[ROW * i] > SLOT_BYTES || batch.table[ROW * i + 2] > 0xffff)
             return wrong(env);
-    return number(env, send_batch(u->fd, &u->unsegmented, &batch, first, end));
+    return number(env, send_batch(u->watch.fd, &u->unsegmented, &batch, first, end));
 }
 
 static napi_value udp_port(napi_env env, napi_callback_info info)
@@ -231,7 +158,7 @@ static napi_value udp_port(napi_env env, napi_callback_info info)
     struct udp *u = count == 1 ? socket_of(env, v[0]) : NULL;
     if (!u)
         return wrong(env);
-    int status = getsockname(u->fd, (struct sockaddr *)&address, &length);
+    int status = getsockname(u->watch.fd, (struct sockaddr *)&address, &length);
     return number(env, status < 0 ? -errno : ntohs(address.sin_port));
 }
 
@@ -243,7 +170,7 @@ static napi_value udp_close(napi_env env, napi_callback_info info)
     struct udp *u = count == 1 ? socket_of(env, v[0]) : NULL;
     if (!u)
         return wrong(env);
-    shut(u);
+    watch_close(&u->watch);
     return NULL;
 }
 
