@@ -16,6 +16,7 @@ import { describeSocketError } from './socket-error.js';
 
 /** send() reports false while more than this waits for the socket. */
 const HIGH_WATER_BYTES = 1 << 20;
+const NO_HEAD = new Uint8Array(0);
 /** How long a closing connection may take to get its last bytes out. */
 const CLOSE_GRACE_MS = 1000;
 
@@ -125,9 +126,14 @@ export class FrameConnection {
    * connection is closed and the frame is lost
    */
   send(frame: Uint8Array): boolean {
+    return this.sendParts(NO_HEAD, frame);
+  }
+
+  /** The same for a frame in two parts, of which the first is small: what frames have in common need not be put in front of each. */
+  sendParts(head: Uint8Array, frame: Uint8Array): boolean {
     if (!this.open) return false;
-    this.#outbox.add(frame);
-    this.#bytesSent += LENGTH_PREFIX_BYTES + frame.length;
+    this.#outbox.add(head, frame);
+    this.#bytesSent += LENGTH_PREFIX_BYTES + head.length + frame.length;
     if (!this.#flushes) {
       this.#flushes = true;
       process.nextTick(this.#flushed);

@@ -41,16 +41,18 @@ export class Outbox {
     return this.#end - this.#start;
   }
 
-  /** The frame must not change afterwards. */
-  add(frame: Uint8Array): void {
-    const { length } = frame;
+  /** A frame in two parts, of which the first is small; the second must not change afterwards. */
+  add(head: Uint8Array, frame: Uint8Array): void {
+    const length = head.length + frame.length;
     const copied = length <= COPY_BYTES_MAX;
-    const block = this.#room(LENGTH_PREFIX_BYTES + (copied ? length : 0));
+    const block = this.#room(LENGTH_PREFIX_BYTES + (copied ? length : head.length));
     writeLengthPrefix(block, this.#end, length);
     this.#end += LENGTH_PREFIX_BYTES;
+    block.set(head, this.#end);
+    this.#end += head.length;
     if (copied) {
       block.set(frame, this.#end);
-      this.#end += length;
+      this.#end += frame.length;
       return;
     }
     if (!this.#corked) this.#stream.cork();

@@ -83,6 +83,9 @@ const TYPES = [
   'counters',
 ] as const satisfies readonly (PortMessage['type'] | null)[];
 
+const PACKET = TYPES.indexOf('packet');
+const PACKET_HEAD_BYTES = 2;
+
 /** Encode a message into bytes that the caller owns. */
 export function encodePortMessage(message: PortMessage): Uint8Array {
   if (message.type === 'packet') return encodePacket(message.nic, message.frame);
@@ -123,13 +126,14 @@ export function encodePortMessage(message: PortMessage): Uint8Array {
   return writer.copy();
 }
 
+/** What stands in front of the Ethernet frame in a packet; the frame has 14 to 1518 bytes. */
+export function packetHead(nic: number): Uint8Array {
+  return Uint8Array.of(PACKET, nic);
+}
+
 function encodePacket(nic: number, frame: Uint8Array): Uint8Array {
   assert(isFrameLength(frame.length), 'an Ethernet frame has 14 to 1518 bytes');
-  const bytes = new Uint8Array(2 + frame.length);
-  bytes[0] = TYPES.indexOf('packet');
-  bytes[1] = nic;
-  bytes.set(frame, 2);
-  return bytes;
+  return Uint8Array.of(...packetHead(nic), ...frame);
 }
 
 /** Whether a frame of that many bytes can go through the switch. */
@@ -143,20 +147,21 @@ export function isFrameLength(bytes: number): boolean {
  * @throws DecodeError when the bytes are not exactly one message
  */
 export function decodePortMessage(bytes: Uint8Array): PortMessage {
+  // Nearly all messages: a packet of a right length.
+  if (bytes[0] === PACKET && isFrameLength(bytes.length - PACKET_HEAD_BYTES)) {
+    return { type: 'packet', nic: bytes[1]!, frame: bytes.subarray(PACKET_HEAD_BYTES) };
+  }
   const reader = new ByteReader(bytes);
   const code = reader.u8();
   const type = TYPES[code] ?? null;
   if (type === null) throw new DecodeError('bad-type', 0, `port message of unknown type ${code}`);
-  if (type === 'packet') return decodePacket(reader);
+  if (type === 'packet') {
+    reader.u8();
+    return reader.fail('bad-length', `an Ethernet frame of ${reader.remaining} bytes`);
+  }
   const message = decodeBody(type, reader);
   reader.end();
   return message;
-}
-
-function decodePacket(reader: ByteReader): PortMessage {
-  const nic = reader.u8();
-  if (!isFrameLength(reader.remaining)) reader.fail('bad-length', `an Ethernet frame of ${reader.remaining} bytes`);
-  return { type: 'packet', nic, frame: reader.view(reader.remaining) };
 }
 
 function decodeBody(type: Exclude<PortMessage['type'], 'packet'>, reader: ByteReader): PortMessage {

@@ -16,6 +16,7 @@ import {
   PORT_PROTOCOL,
   decodePortMessage,
   encodePortMessage,
+  packetHead,
   type PortCounters,
   type PortHello,
   type PortMessage,
@@ -156,6 +157,7 @@ class Port {
   readonly #gate: EpochGate;
   readonly #options: PortServerOptions;
   readonly #bridgePort: PortId | null;
+  readonly #packetHead: Uint8Array;
   readonly #checkTimer: NodeJS.Timeout;
   #epoch: number;
   #silentChecks = 0;
@@ -166,6 +168,7 @@ class Port {
     this.#gate = gate;
     this.#options = options;
     this.#epoch = hello.epoch;
+    this.#packetHead = packetHead(hello.nic);
     this.#bridgePort =
       hello.role === 'collector'
         ? null
@@ -257,7 +260,7 @@ class Port {
     while (connection.open && connection.bufferedBytes <= HIGH_WATER_BYTES) {
       const frame = this.#options.bridge.take(this.#bridgePort);
       if (frame === null) return;
-      connection.send(encodePortMessage({ type: 'packet', nic: this.#hello.nic, frame }));
+      connection.sendParts(this.#packetHead, frame);
     }
   }
 }

@@ -15,6 +15,8 @@ import {
   PORT_PROTOCOL,
   decodePortMessage,
   encodePortMessage,
+  isFrameLength,
+  packetHead,
   type PortMessage,
 } from '../../hypervisor/network/port-protocol.js';
 
@@ -61,6 +63,7 @@ export class SwitchPort {
   readonly counters: SwitchPortCounters = { sent: 0, received: 0, dropped: 0, reconnections: 0 };
   readonly #options: SwitchPortOptions;
   readonly #nic: number;
+  readonly #packetHead: Uint8Array;
   #epoch: number;
   #announced: boolean;
   #connection: FrameConnection | null = null;
@@ -73,6 +76,7 @@ export class SwitchPort {
     this.#options = options;
     assert(options.mac.length === MAC_BYTES && !isGroup(options.mac), 'a port has the MAC of one interface');
     this.#nic = options.nic ?? 0;
+    this.#packetHead = packetHead(this.#nic);
     this.#epoch = options.epoch;
     this.#announced = options.announce ?? true;
   }
@@ -119,7 +123,8 @@ export class SwitchPort {
       this.counters.dropped++;
       return false;
     }
-    connection.send(encodePortMessage({ type: 'packet', nic: this.#nic, frame }));
+    assert(isFrameLength(frame.length), 'an Ethernet frame has 14 to 1518 bytes');
+    connection.sendParts(this.#packetHead, frame);
     this.counters.sent++;
     return true;
   }
