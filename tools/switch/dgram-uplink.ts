@@ -4,20 +4,21 @@
  *   bridge -> bounded queue -> LOCAL ══ one frame, one datagram ══ REMOTE (QEMU -netdev dgram)
  *
  * Invariants: datagrams of others than REMOTE, and those that are no Ethernet frame, are dropped and counted; a frame that
- * finds nobody at REMOTE is lost, as on a cable that is not plugged in; at most `FRAMES_IN_FLIGHT_MAX` are with the system.
+ * finds nobody at REMOTE is lost, as on a cable that is not plugged in, and so is one that the system does not take.
  * Source: QEMU's documentation of -netdev dgram.
  */
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { ReplicaError } from '../../emulator/errors.js';
-import { describeSocketError } from '../../hypervisor/channel/socket-error.js';
+import { parseIpv4, type Ipv4Address } from '../../hypervisor/network/ipv4.js';
 import type { PortId } from '../../hypervisor/network/learning-bridge.js';
 import { isFrameLength, type PortCounters } from '../../hypervisor/network/port-protocol.js';
-import type { DgramUplinkSpec, UdpAddress } from './dgram-spec.js';
+import { UdpSocket } from '../udp/udp-socket.js';
+import type { DgramUplinkSpec } from './dgram-spec.js';
+import { UPLINK_OPTION } from './uplink-parts.js';
 import type { UplinkCounters, UplinkSurroundings } from './uplink.js';
 
-const FRAMES_IN_FLIGHT_MAX = 64;
+/** Frames that leave together. */
+const BATCH = 64;
 /** Bursts wait here, not in the network. */
-const BUFFER_BYTES = 1 << 20;
+const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 interface DgramUplinkCounters extends UplinkCounters, PortCounters {
   readonly kind: 'dgram';
@@ -31,79 +32,60 @@ interface DgramUplinkCounters extends UplinkCounters, PortCounters {
 
 export class DgramUplink {
   readonly forwards = [];
-  readonly #spec: DgramUplinkSpec;
   readonly #surroundings: UplinkSurroundings;
-  readonly #socket: Socket;
+  readonly #ip: Ipv4Address;
+  readonly #remotePort: number;
+  readonly #socket: UdpSocket;
   readonly #port: PortId;
-  #inFlight = 0;
   #strangers = 0;
   #unfit = 0;
-  #socketErrors = 0;
   #closed = false;
 
-  private constructor(spec: DgramUplinkSpec, surroundings: UplinkSurroundings, socket: Socket) {
-    this.#spec = spec;
+  /** @throws ReplicaError naming the address that cannot be bound */
+  constructor({ local, remote }: DgramUplinkSpec, surroundings: UplinkSurroundings) {
     this.#surroundings = surroundings;
-    this.#socket = socket;
+    this.#ip = parseIpv4(UPLINK_OPTION, remote.host);
+    this.#remotePort = remote.port;
+    const address = { ip: parseIpv4(UPLINK_OPTION, local.host), port: local.port, option: UPLINK_OPTION };
+    this.#socket = new UdpSocket(
+      { ...address, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH },
+      (frame, ip, port) => {
+        this.#receive(frame, ip, port);
+      },
+    );
     this.#port = surroundings.bridge.addPort(() => {
       queueMicrotask(() => {
         this.#drain();
       });
     });
-    socket.on('error', () => this.#socketErrors++);
-    socket.on('message', (frame, from) => {
-      this.#receive(frame, from);
-    });
-  }
-
-  /** @throws ReplicaError naming the address that cannot be bound */
-  static async open(spec: DgramUplinkSpec, surroundings: UplinkSurroundings): Promise<DgramUplink> {
-    return new DgramUplink(spec, surroundings, await bindUdp(spec.local));
   }
 
   get counters(): DgramUplinkCounters {
-    const counters = { strangers: this.#strangers, unfit: this.#unfit, socketErrors: this.#socketErrors };
+    const counters = { strangers: this.#strangers, unfit: this.#unfit, socketErrors: this.#socket.errors };
     return { kind: 'dgram', ...counters, ...this.#surroundings.bridge.countersOf(this.#port) };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed = true;
     this.#surroundings.bridge.removePort(this.#port);
-    await new Promise<void>((resolve) => this.#socket.close(resolve));
+    this.#socket.close();
+    return Promise.resolve();
   }
 
-  #receive(frame: Uint8Array, { address, port }: RemoteInfo): void {
-    const { remote } = this.#spec;
-    if (address !== remote.host || port !== remote.port) this.#strangers++;
+  #receive(frame: Uint8Array, ip: Ipv4Address, port: number): void {
+    const { bridge, nowMs } = this.#surroundings;
+    if (ip !== this.#ip || port !== this.#remotePort) this.#strangers++;
     else if (!isFrameLength(frame.length)) this.#unfit++;
-    else this.#surroundings.bridge.receive(this.#port, frame, this.#surroundings.nowMs());
+    // A copy: the bridge keeps it.
+    else bridge.receive(this.#port, Buffer.from(frame), nowMs());
   }
 
   #drain(): void {
-    const { remote } = this.#spec;
-    while (!this.#closed && this.#inFlight < FRAMES_IN_FLIGHT_MAX) {
-      const frame = this.#surroundings.bridge.take(this.#port);
-      if (frame === null) return;
-      this.#inFlight++;
-      this.#socket.send(frame, remote.port, remote.host, (error) => {
-        this.#inFlight--;
-        if (error !== null) this.#socketErrors++;
-        this.#drain();
-      });
+    if (this.#closed) return;
+    const { bridge } = this.#surroundings;
+    for (let frame = bridge.take(this.#port); frame !== null; frame = bridge.take(this.#port)) {
+      this.#socket.post(frame, this.#ip, this.#remotePort);
     }
+    this.#socket.flush();
   }
-}
-
-function bindUdp({ host, port }: UdpAddress): Promise<Socket> {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: BUFFER_BYTES, sendBufferSize: BUFFER_BYTES });
-  return new Promise((resolve, reject) => {
-    socket.once('error', (cause) => {
-      const reason = describeSocketError(cause);
-      reject(new ReplicaError(`cannot listen on udp ${host}:${port} (--uplink): ${reason}`, { cause }));
-    });
-    socket.bind({ address: host, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
-  });
 }

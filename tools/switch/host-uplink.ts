@@ -16,6 +16,7 @@ import { UdpSocket } from '../udp/udp-socket.js';
 import { HostServices, type ServiceCounters } from './host-services.js';
 import { TftpDirectory } from './tftp-directory.js';
 import type { HostUplinkSpec, UdpForward } from './host-spec.js';
+import { UPLINK_OPTION } from './uplink-parts.js';
 import type { BoundForward, UplinkCounters, UplinkSurroundings } from './uplink.js';
 
 const HOST_ADDRESS = '127.0.0.1';
@@ -116,7 +117,7 @@ export class HostUplink {
 
   #bind({ hostPort, guestIp, guestPort }: UdpForward, index: number): UdpSocket {
     const guest = { ip: guestIp, port: guestPort };
-    const options = { ip: parseIpv4('', HOST_ADDRESS), port: hostPort, option: '--uplink' };
+    const options = { ip: parseIpv4(UPLINK_OPTION, HOST_ADDRESS), port: hostPort, option: UPLINK_OPTION };
     return new UdpSocket(
       { ...options, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH },
       (payload, address, port) => {

@@ -10,7 +10,7 @@ import type { Uplink, UplinkSurroundings } from './uplink.js';
 export async function openUplink(spec: UplinkSpec, surroundings: UplinkSurroundings): Promise<Uplink> {
   switch (spec.kind) {
     case 'dgram':
-      return DgramUplink.open(spec, surroundings);
+      return new DgramUplink(spec, surroundings);
     case 'host':
       return new HostUplink(spec, surroundings);
     case 'passt':
