@@ -99,6 +99,22 @@ describe.each([
     connection.close();
   });
 
+  test('a frame in two parts arrives as one, between others, and is counted as one', async () => {
+    const listener = await echoServer(address(), key);
+    const connection = await connect({ address: listener.address, key, timeoutMs: 5000 });
+    const head = Buffer.from([4, 9]);
+    const bodies = [0, 1, 60, 1514, 8190, 8191, 20_000, 300_000].map((size) => randomBytes(size));
+    const answer = collect(connection, 2 * bodies.length);
+    for (const body of bodies) {
+      connection.sendParts(head, body);
+      connection.send(body);
+    }
+    const expected = bodies.flatMap((body) => [Buffer.concat([head, body]), body]);
+    expect((await answer).map((frame, i) => frame.equals(expected[i]!))).toEqual(expected.map(() => true));
+    expect(connection.bytesSent).toBe(expected.reduce((sum, { length }) => sum + length + 4, 0));
+    connection.close();
+  });
+
   test('what was sent before close arrives, and both ends hear of the close once', async () => {
     const reasons: string[] = [];
     let arrived: (frames: string[]) => void = () => undefined;

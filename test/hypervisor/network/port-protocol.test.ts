@@ -9,6 +9,7 @@ import {
   PORT_PROTOCOL,
   decodePortMessage,
   encodePortMessage,
+  packetHead,
   type PortMessage,
 } from '../../../hypervisor/network/port-protocol.js';
 
@@ -51,6 +52,13 @@ describe('port protocol', () => {
       '0507525400010203',
     );
     expect(Buffer.from(encodePortMessage({ type: 'ping', token: 1 })).toString('hex')).toBe('0601000000');
+  });
+
+  test('a packet’s head in front of its frame is the whole message', () => {
+    const frame = Uint8Array.from({ length: 60 }, (_, i) => i);
+    const whole = Uint8Array.of(...packetHead(7), ...frame);
+    expect(whole).toEqual(encodePortMessage({ type: 'packet', nic: 7, frame }));
+    expect(decodePortMessage(whole)).toEqual({ type: 'packet', nic: 7, frame });
   });
 
   test('every truncation and every trailing byte is refused', () => {
