@@ -47,6 +47,7 @@ export interface NativeCore {
   ramWritten(core: CoreHandle, address: number, bytes: number): void;
   ramDigest(core: CoreHandle): Uint8Array;
   collectDirty(core: CoreHandle, consumer: number): Uint32Array;
+  writtenPages(core: CoreHandle): Uint32Array;
   flushTranslations(core: CoreHandle): void;
   flushTlb(core: CoreHandle): void;
   stats(core: CoreHandle): Record<string, number>;

@@ -191,7 +191,12 @@ export class Vcpu {
     return nativeCore.ramDigest(this.#core);
   }
 
-  /** Numbers of the pages written since this consumer's last call, ascending. Consumers are 1 to 7. */
+  /** Numbers of the pages written since the vcpu was made, ascending. The others are zero. */
+  writtenPages(): Uint32Array {
+    return nativeCore.writtenPages(this.#core);
+  }
+
+  /** Numbers of the pages written since this consumer's last call, ascending. Consumers are 1 to 6. */
   collectDirty(consumer: number): Uint32Array {
     return nativeCore.collectDirty(this.#core, consumer);
   }

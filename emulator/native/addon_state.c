@@ -150,24 +150,37 @@ static napi_value ram_digest(napi_env env, napi_callback_info info)
     return buffer;
 }
 
+/* A Uint32Array of the first `count` of the handle's pages. */
+static napi_value page_numbers(napi_env env, const struct handle *handle, uint32_t count)
+{
+    napi_value buffer, array;
+    void *data;
+    napi_create_arraybuffer(env, count * sizeof(uint32_t), &data, &buffer);
+    if (count)
+        memcpy(data, handle->pages, count * sizeof(uint32_t));
+    napi_create_typedarray(env, napi_uint32_array, count, buffer, 0, &array);
+    return array;
+}
+
 static napi_value collect_dirty(napi_env env, napi_callback_info info)
 {
     struct arguments a;
-    napi_value buffer, array;
-    void *data;
     if (!addon_arguments_stopped(env, info, 2, &a))
         return NULL;
     uint32_t consumer = addon_u32(env, a.value[1]);
-    if (consumer == 0 || consumer >= CORE_DIRTY_CONSUMERS) {
-        napi_throw_range_error(env, NULL, "ft86 core: dirty page consumers are 1 to 7; 0 is the digest");
+    if (consumer == 0 || consumer >= CORE_DIRTY_EVER) {
+        napi_throw_range_error(env, NULL, "ft86 core: dirty page consumers are 1 to 6; 0 is the digest");
         return NULL;
     }
-    uint32_t count = core_collect_dirty(a.handle->c, consumer, a.handle->pages);
-    napi_create_arraybuffer(env, count * sizeof(uint32_t), &data, &buffer);
-    if (count)
-        memcpy(data, a.handle->pages, count * sizeof(uint32_t));
-    napi_create_typedarray(env, napi_uint32_array, count, buffer, 0, &array);
-    return array;
+    return page_numbers(env, a.handle, core_collect_dirty(a.handle->c, consumer, a.handle->pages));
+}
+
+static napi_value written_pages(napi_env env, napi_callback_info info)
+{
+    struct arguments a;
+    if (!addon_arguments_stopped(env, info, 1, &a))
+        return NULL;
+    return page_numbers(env, a.handle, core_written_pages(a.handle->c, a.handle->pages));
 }
 
 /* ---- tests and statistics ---- */
@@ -234,6 +247,7 @@ const napi_property_descriptor addon_state_functions[] = {
     FUNCTION("getRegisters", get_registers), FUNCTION("setRegisters", set_registers), FUNCTION("reset", reset),
     FUNCTION("saveState", save_state), FUNCTION("restoreState", restore_state), FUNCTION("ramView", ram_view),
     FUNCTION("ramWritten", ram_written), FUNCTION("ramDigest", ram_digest), FUNCTION("collectDirty", collect_dirty),
+    FUNCTION("writtenPages", written_pages),
     FUNCTION("flushTranslations", flush_translations), FUNCTION("flushTlb", flush_tlb), FUNCTION("stats", stats),
 };
 const size_t addon_state_function_count = sizeof addon_state_functions / sizeof *addon_state_functions;

@@ -39,8 +39,10 @@ typedef struct core_access {
 typedef struct core_cpuid_row { uint32_t leaf, eax, ebx, ecx, edx; } core_cpuid_row;
 #define CORE_CPUID_ROWS_MAX 32
 
-/* How many independent readers of the dirty bitmap there are; number 0 is core_ram_digest() itself. */
+/* How many independent readers of the dirty bitmap there are. Number 0 is core_ram_digest() itself; the last one never
+ * collects, so its bits say what was ever written. */
 #define CORE_DIRTY_CONSUMERS 8
+#define CORE_DIRTY_EVER (CORE_DIRTY_CONSUMERS - 1)
 
 typedef struct core_config {
     uint32_t ram_bytes;             /* multiple of 4096, 4 MiB to 3 GiB; guest physical 0 .. ram_bytes */
@@ -113,6 +115,8 @@ void core_ram_written(core *c, uint32_t address, uint32_t bytes);
  * and forgets them. `pages` has room for core_ram_pages(). */
 uint32_t core_collect_dirty(core *c, unsigned consumer, uint32_t *pages);
 uint32_t core_ram_pages(const core *c);
+/* As core_collect_dirty(): pages written since the core was made, nothing is forgotten. The others are zero. */
+uint32_t core_written_pages(const core *c, uint32_t *pages);
 void core_ram_digest(core *c, uint8_t digest[16]);
 
 void core_flush_translations(core *c);   /* tests only: neither may be noticed by a guest */

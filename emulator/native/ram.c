@@ -155,6 +155,15 @@ uint32_t core_collect_dirty(core *c, unsigned consumer, uint32_t *pages)
     return count;
 }
 
+uint32_t core_written_pages(const core *c, uint32_t *pages)
+{
+    uint8_t bit = (uint8_t)(1u << CORE_DIRTY_EVER);
+    uint32_t count = 0;
+    for (uint32_t page = next_dirty(c, 0, bit); page < c->pages; page = next_dirty(c, page + 1, bit))
+        pages[count++] = page;
+    return count;
+}
+
 void core_ram_digest(core *c, uint8_t digest[16])
 {
     bool any = false;

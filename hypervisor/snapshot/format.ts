@@ -61,11 +61,13 @@ export interface PageMap {
   readonly crcs: Uint32Array;
 }
 
-/** Find the pages of `ram` (whole pages) that are not all zeros and compute their CRCs. */
-export function mapPages(ram: Uint8Array): PageMap {
+/** Find the pages of `ram` (whole pages), or those of `written`, that are not all zeros and compute their CRCs. */
+export function mapPages(ram: Uint8Array, written: ArrayLike<number> | null): PageMap {
   const places = new Uint32Array(ram.length / PAGE_BYTES);
   const crcs: number[] = [];
-  for (let index = 0; index < places.length; index++) {
+  const candidates = written ?? places;
+  for (let i = 0; i < candidates.length; i++) {
+    const index = written?.[i] ?? i;
     const page = ram.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES);
     if (!isZeroPage(page)) places[index] = crcs.push(crc32(page));
   }

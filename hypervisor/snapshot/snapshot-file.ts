@@ -27,15 +27,27 @@ const CHUNK_PAGES = 256;
 /** One write call takes no more than this. */
 const WRITE_PAGES = 4096;
 
+export interface WriteOptions {
+  /** Numbers of the only pages that may not be zero, ascending; null: any may. */
+  readonly written: ArrayLike<number> | null;
+  /** It is on the disk when it has its name. */
+  readonly durable: boolean;
+}
+
 /**
  * Write a snapshot file, whole or not at all, and return its size in bytes.
  * `ram` is the guest's memory; it does not change meanwhile, because nothing else runs.
  * @throws ConfigError when the path cannot be written or another kind of file is in its place
  */
-export function writeSnapshot(path: string, content: SnapshotContent, ram: Uint8Array): number {
+export function writeSnapshot(
+  path: string,
+  content: SnapshotContent,
+  ram: Uint8Array,
+  { written, durable }: WriteOptions = { written: null, durable: true },
+): number {
   assert(ram.length === content.meta.memoryBytes, 'the memory of a snapshot has the size its meta data says');
   requireReplaceable('snapshot', path, SNAPSHOT_MAGIC);
-  const map = mapPages(ram);
+  const map = mapPages(ram, written);
   const front = encodeSnapshotFront(content, map);
   const incomplete = `${path}.incomplete`;
   const fd = create(incomplete);
@@ -43,12 +55,12 @@ export function writeSnapshot(path: string, content: SnapshotContent, ram: Uint8
     try {
       writeFully(fd, front, 0);
       writePages(fd, front.length, ram, map);
-      fsyncSync(fd);
+      if (durable) fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
     renameSync(incomplete, path);
-    syncDirectory(dirname(path));
+    if (durable) syncDirectory(dirname(path));
   } catch (error) {
     rmSync(incomplete, { force: true });
     throw pathError('snapshot', path, error);
@@ -91,6 +103,18 @@ function syncDirectory(path: string): void {
  * @throws ConfigError when there is no such file, DecodeError when it is not a whole snapshot of this version
  */
 export function readSnapshot(path: string): SnapshotFile {
+  const snapshot = openSnapshot(path);
+  try {
+    snapshot.verify();
+    return snapshot;
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+}
+
+/** As readSnapshot(), but a page is checked when it is asked for: for who asks for all of them. @throws the same */
+export function openSnapshot(path: string): SnapshotFile {
   const { fd, bytes } = openForReading('snapshot', path);
   try {
     const start = new Uint8Array(SNAPSHOT_HEAD_BYTES);
@@ -105,9 +129,7 @@ export function readSnapshot(path: string): SnapshotFile {
     }
     const front = new Uint8Array(head.pagesOffset);
     readFully(fd, front, 0);
-    const snapshot = new SnapshotFile(fd, head.pagesOffset, decodeSnapshotFront(front, head));
-    snapshot.verify();
-    return snapshot;
+    return new SnapshotFile(fd, head.pagesOffset, decodeSnapshotFront(front, head));
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { PostCodes } from '../../devices/post-code.js';
 import type { StopReason } from '../../hypervisor/log/entry.js';
 import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
-import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
+import { openSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
 import { NO_LOG } from '../replica/report.js';
 import { JSON_VERSION, type Checkpoints, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
@@ -131,8 +131,8 @@ function compareFinal({ live, backup, snapshotOf }: PairEvidence): SnapshotDiff 
   if (live?.report == null || backup?.report == null || live.report.icount !== backup.report.icount) return null;
   const paths = [snapshotOf(live.name), snapshotOf(backup.name)] as const;
   if (!paths.every((path) => existsSync(path))) return null;
-  using a = readSnapshot(paths[0]);
-  using b = readSnapshot(paths[1]);
+  using a = openSnapshot(paths[0]);
+  using b = openSnapshot(paths[1]);
   return diffSnapshots(a, b);
 }
 

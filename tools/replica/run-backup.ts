@@ -285,7 +285,8 @@ function onSnapshot(
 }
 
 function finalSnapshot(options: BackupRunOptions, machine: Machine | null): void {
-  if (options.snapshot !== undefined && machine !== null) takeSnapshot(machine, 'backup', options.snapshot);
+  if (options.snapshot === undefined || machine === null) return;
+  takeSnapshot(machine, 'backup', options.snapshot, options.parent === null);
 }
 
 /** The fault that a test wants of a backup at an icount. */

@@ -132,7 +132,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     // A machine from a snapshot may wait for its disks.
     session.live.reissueDiskRequests();
     await Promise.race([session.start(), disks.lost]);
-    if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot);
+    if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot, options.parent === null);
     options.onEnd?.(machine);
     recorder?.close();
     await options.replication?.arbiter.release(session.epoch, replicaId);

@@ -13,7 +13,6 @@ import { ReplicaError } from '../../emulator/errors.js';
 import {
   decodeMessage,
   encodeMessage,
-  PAGE_BYTES,
   type Message,
   type Welcome,
 } from '../../hypervisor/channel/messages.js';
@@ -178,14 +177,13 @@ export class StateSender {
   /** All of RAM but its zero pages. */
   async #firstRound(): Promise<Left> {
     const startMs = hostMs();
-    const ram = this.#options.machine.vcpu.ram.view;
-    const pages = ram.length / PAGE_BYTES;
-    for (let first = 0; first < pages && !this.#over; first += PAGES_PER_TURN) {
-      const some: number[] = [];
-      for (let page = first; page < Math.min(pages, first + PAGES_PER_TURN); page++) {
-        if (!isZero(pageOf(ram, page))) some.push(page);
-      }
-      await this.#sendPages(some, { from: first, of: pages });
+    const { vcpu } = this.#options.machine;
+    const written = vcpu.writtenPages();
+    for (let first = 0; first < written.length && !this.#over; first += PAGES_PER_TURN) {
+      const some = written
+        .subarray(first, first + PAGES_PER_TURN)
+        .filter((page) => !isZero(pageOf(vcpu.ram.view, page)));
+      await this.#sendPages(some, { from: first, of: written.length });
       await turn();
     }
     return this.#stored(this.#pagesSent, startMs);

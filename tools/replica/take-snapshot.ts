@@ -5,8 +5,12 @@ import type { Registers, SegmentRegister } from '../../emulator/vcpu.js';
 import { writeSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
 
-/** @param role what the replica is, e.g. `primary` @throws ConfigError when the path cannot be written */
-export function takeSnapshot(machine: Machine, role: string, path: string): void {
+/**
+ * @param role what the replica is, e.g. `primary`
+ * @param durable false: its reader is waiting, and it need not outlive this host
+ * @throws ConfigError when the path cannot be written
+ */
+export function takeSnapshot(machine: Machine, role: string, path: string, durable = true): void {
   const { cpu, devices, doorbells } = machine.save();
   const { image, drives, nics, files, ...rest } = machine.config;
   writeSnapshot(
@@ -31,6 +35,7 @@ export function takeSnapshot(machine: Machine, role: string, path: string): void
       devices: { ...devices, clock: machine.clock.save(), doorbells, blobs: machine.blobs.of(machine.config) },
     },
     machine.vcpu.ram.view,
+    { written: machine.vcpu.writtenPages(), durable },
   );
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ConfigError, DecodeError, InvariantError } from '../../../emulator/errors.js';
-import { readSnapshot, writeSnapshot } from '../../../hypervisor/snapshot/snapshot-file.js';
+import { openSnapshot, readSnapshot, writeSnapshot } from '../../../hypervisor/snapshot/snapshot-file.js';
 import type { SnapshotContent } from '../../../hypervisor/snapshot/snapshot.js';
 import { PAGE_BYTES } from '../../../hypervisor/snapshot/snapshot.js';
 import { sampleContent, sampleRam } from './sample-snapshot.js';
@@ -55,6 +55,25 @@ describe('a whole snapshot', () => {
     expect(() => file.page(12)).toThrow(InvariantError);
     file.close();
     file.close();
+  });
+
+  test('is the same when the pages that may not be zero are named', () => {
+    writeSnapshot(path, sampleContent(), sampleRam());
+    const all = readFileSync(path);
+    const written = [...Array(sampleRam().length / PAGE_BYTES).keys()].filter((page) => page !== 0);
+    writeSnapshot(path, sampleContent(), sampleRam(), { written, durable: false });
+    expect(readFileSync(path).equals(all)).toBe(true);
+  });
+
+  test('can be opened without reading all pages: a damaged one is found when it is asked for', () => {
+    writeSnapshot(path, sampleContent(), sampleRam());
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(path, bytes);
+    using file = openSnapshot(path);
+    expect(() => {
+      file.loadRam(new Uint8Array(file.meta.memoryBytes));
+    }).toThrow(DecodeError);
   });
 
   test('equal states have equal files', () => {
