@@ -53,6 +53,15 @@ struct core_ram {
     int users;                           /* atomic: external buffers may be released by another thread */
 };
 
+/* Pages whose entries were filled since a table of the engine's TLB was flushed (tlb_clear.c). */
+#define TLB_NOTES_MAX 2048
+struct tlb_notes {
+    const uint8_t *table;                /* what was flushed; NULL: nothing yet */
+    size_t bytes;
+    uint32_t generation, count;          /* a count above the maximum: too many to be known */
+    uint32_t pages[TLB_NOTES_MAX];
+};
+
 struct core {
     /* --- hot: touched once per block ---
      * count = target - (budget + reserve), the count at the END of the current block.
@@ -97,6 +106,7 @@ struct core {
     uint64_t walk_cr2;                   /* CR2 before the walk (a discarded fetch fault restores it) */
     struct touch_walk touch;
     uint32_t fills_since_flush, fills_limit;
+    struct tlb_notes tlb_notes[TLB_TABLES];
 
     /* Device accesses done by the current instruction; replayed if it must be started again. */
     uint32_t log[ACCESS_LOG_MAX];
@@ -172,6 +182,16 @@ void core_new_epoch(core *c);                   /* every block must prove its pa
 void core_arch_flush(core *c);
 void core_write_walked(core *c);                /* Accessed and Dirty bits of a walk that found its page */
 void core_tlb_flush(core *c);                   /* the engine's TLB only; no guest can notice */
+/* tlb_clear.c */
+static inline void tlb_note(core *c, int mmu_idx, uint64_t va)   /* an entry for that page is about to be filled */
+{
+    struct tlb_notes *notes = &c->tlb_notes[mmu_idx];
+    if (notes->count < TLB_NOTES_MAX)
+        notes->pages[notes->count] = (uint32_t)(va >> PAGE_SHIFT);
+    if (notes->count <= TLB_NOTES_MAX)
+        notes->count++;
+}
+void tlb_forget_notes(void);                    /* entries were filled that no core noted */
 /* touch.c */
 enum touch_result { TOUCH_OK, TOUCH_STALE, TOUCH_SPLIT };
 enum touch_result touch_block(core *c, const TranslationBlock *tb, uint32_t *first_page_instructions);

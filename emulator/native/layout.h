@@ -42,6 +42,13 @@ enum {
     /* TranslatorOps: pointers before and after that of the function for one instruction */
     TRANSLATOR_OPS_BEFORE = 4,
     TRANSLATOR_OPS_AFTER = 2,
+    /* Before CPUX86State: the TLB's tables, one for each of the engine's TLB_TABLES indices */
+    ENV_OFF_TLB_TABLES = -64,
+    TLB_TABLE_STRIDE = 16,
+    TLB_TABLE_OFF_MASK = 0,        /* u64: bytes of the table less one entry's */
+    TLB_TABLE_OFF_TABLE = 8,
+    TLB_ENTRY_BYTES = 64,          /* all ones: empty */
+    TLB_ENTRY_OFF_CODE = 16,       /* u64: address that fetches are compared with; used only by the probe */
     /* CPUX86State ("env") */
     ENV_OFF_REGS = 0,              /* u64[16] */
     ENV_OFF_EIP = 128,
@@ -138,6 +145,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define PROT_R 1
 #define PROT_W 2
 #define PROT_X 4
+#define TLB_TABLES 3
 #define MMU_USER 1                       /* the engine's index of the user-mode TLB */
 #define MMU_KERNEL 2                     /* ... and of the supervisor TLB (without SMAP) */
 

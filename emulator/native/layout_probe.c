@@ -228,6 +228,10 @@ static void check_execution(struct probe *p)
     expect(p, readable(class, 80) && FIELD(class, CLASS_OFF_TLB_FILL, void *) == (void *)__wrap_x86_cpu_tlb_fill_x86_64 &&
               !FIELD(class, CLASS_OFF_UNALIGNED, void *), "cpu.cc");
     expect(p, FIELD(p->uc, UC_OFF_TCG, TCGContext *) == p->watch.tcg, "uc.tcg_ctx");
+    int tlb = ENV_OFF_TLB_TABLES + MMU_KERNEL * TLB_TABLE_STRIDE;
+    uint64_t mask = FIELD(p->env, tlb + TLB_TABLE_OFF_MASK, uint64_t);
+    char *entry = FIELD(p->env, tlb + TLB_TABLE_OFF_TABLE, char *) + ((uint64_t)CODE / PAGE_BYTES * TLB_ENTRY_BYTES & mask);
+    expect(p, readable(entry, TLB_ENTRY_BYTES) && FIELD(entry, TLB_ENTRY_OFF_CODE, uint64_t) == CODE, "env.tlb");
     p->watch.count = 0;
     FIELD(p->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 2;
     err = uc_emu_start(p->uc, AT_INCS, ~UINT64_C(0), 0, 0);

@@ -55,6 +55,7 @@ static void install(core *c, uint64_t va, uint64_t page, uint32_t attributes, in
         else if (c->dirty[page] != DIRTY_ALL)
             prot &= ~PROT_W;
     }
+    tlb_note(c, mmu_idx, va);
     __real_tlb_set_page_with_attrs_x86_64(c->cpu, va, page << PAGE_SHIFT, attributes, prot, mmu_idx, PAGE_BYTES);
 }
 
@@ -63,6 +64,7 @@ void __wrap_tlb_set_page_with_attrs_x86_64(CPUState *cpu, uint64_t va, uint64_t 
 {
     core *c = core_current;
     if (!c) {
+        tlb_forget_notes();
         __real_tlb_set_page_with_attrs_x86_64(cpu, va, pa, attributes, prot, mmu_idx, size);
         return;
     }
