@@ -20,8 +20,6 @@ const PAYLOAD_BYTES = 1472;
 const WINDOW = 64;
 const TICK_MS = 20;
 const HELLO_MS = 100;
-/** Datagrams that leave together: as many as the guest answers together. */
-const BATCH = 8;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 interface Datagram {
@@ -47,7 +45,7 @@ export class NetClient {
   constructor({ host, port }: UdpTarget) {
     this.#ip = parseIpv4('host', host);
     this.#port = port;
-    const options = { ip: 0, port: 0, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH };
+    const options = { ip: 0, port: 0, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: WINDOW };
     this.#socket = new UdpSocket(options, (bytes) => {
       const datagram = decode(bytes);
       if (datagram?.run === this.#run) this.#onDatagram(datagram);

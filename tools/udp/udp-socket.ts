@@ -37,7 +37,7 @@ export interface UdpSocketOptions {
   readonly port: number;
   /** Of the system's queue; 0: the system's own choice. */
   readonly receiveBufferBytes: number;
-  /** Datagrams that leave together at most, 1 to 64. */
+  /** Datagrams that leave or come together at most, 1 to 64. */
   readonly batch: number;
   /** The option that gave the address, for error messages. */
   readonly option?: string;
@@ -58,6 +58,8 @@ export class UdpSocket {
   readonly #batch: number;
   readonly #buffer: Uint8Array;
   readonly #table: Uint32Array;
+  /** As many of the shared slots as there are in a batch: the system's work begins with all that it is given. */
+  readonly #received: Uint8Array;
   #waiting = 0;
   #closed = false;
 
@@ -79,6 +81,7 @@ export class UdpSocket {
     this.#batch = batch;
     this.#buffer = new Uint8Array(batch * SLOT_BYTES);
     this.#table = new Uint32Array(batch * ROW);
+    this.#received = received.subarray(0, batch * SLOT_BYTES);
   }
 
   /** Copy a payload of at most 2048 bytes into the batch. It leaves when the batch is full, or with flush(). */
@@ -110,7 +113,7 @@ export class UdpSocket {
   }
 
   #receive(): void {
-    const count = this.#addon.receive(this.#handle, received, receivedTable);
+    const count = this.#addon.receive(this.#handle, this.#received, receivedTable);
     if (count < 0) {
       if (systemError(count).code !== 'EAGAIN') this.#refused(count);
       return;

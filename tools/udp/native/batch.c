@@ -50,6 +50,11 @@ int receive_batch(int fd, const struct batch *batch)
     return n;
 }
 
+static struct sockaddr_in address_of(const uint32_t *row)
+{
+    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(row[2]), .sin_addr = { htonl(row[1]) } };
+}
+
 /* How many datagrams from slot `i` on go to the same address and have the same length, but for a shorter last one. */
 static uint32_t run_length(const uint32_t *table, uint32_t i, uint32_t end)
 {
@@ -77,7 +82,7 @@ static void assemble(struct outgoing *out, const struct batch *batch, uint32_t f
         struct msghdr *header = &out->messages[m].msg_hdr;
         for (uint32_t k = i; k < i + n; k++)
             out->parts[k] = (struct iovec){ batch->bytes + k * SLOT_BYTES, batch->table[ROW * k] };
-        out->to[m] = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(row[2]), .sin_addr = { htonl(row[1]) } };
+        out->to[m] = address_of(row);
         out->datagrams[m] = n;
         *header = (struct msghdr){ &out->to[m], sizeof out->to[m], &out->parts[i], n, NULL, 0, 0 };
         if (n > 1) {
@@ -95,6 +100,12 @@ static void assemble(struct outgoing *out, const struct batch *batch, uint32_t f
 int send_batch(int fd, bool *unsegmented, const struct batch *batch, uint32_t first, uint32_t end)
 {
     struct outgoing out;
+    if (end - first == 1) { /* a call with less around it */
+        const uint32_t *row = batch->table + ROW * first;
+        struct sockaddr_in to = address_of(row);
+        ssize_t sent = sendto(fd, batch->bytes + first * SLOT_BYTES, row[0], MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+        return sent < 0 ? -errno : 1;
+    }
     assemble(&out, batch, first, end, *unsegmented);
     int n = sendmmsg(fd, out.messages, out.count, MSG_DONTWAIT), error = errno, datagrams = 0;
     if (n < 0 && out.datagrams[0] > 1 && error != EAGAIN) { /* an older kernel, or an interface that cannot */
