@@ -12,7 +12,7 @@
 
 #define REGISTER_EDX 2
 
-static __attribute__((noreturn)) void start_instruction_again(core *c)
+void core_start_instruction_again(core *c)
 {
     c->stats.io_retries++;
     c->in_callback = false;
@@ -57,7 +57,7 @@ static uint32_t access_device(core *c, core_access *a, bool restartable)
         c->log[c->log_used++] = a->value;
         c->log_position = c->log_used;
         if (boundary_needed(c))
-            start_instruction_again(c);
+            core_start_instruction_again(c);
     }
     c->in_callback = false;
     return a->value & all_ones;

@@ -263,6 +263,8 @@ static enum core_exit run_loop(core *c)
     for (;;) {
         if (!c->replaying) {                 /* an instruction in progress must complete first */
             perform_boundary(c);
+            if (debug_due(c) && !debug_take(c, 0))
+                return CORE_EXIT_TRIPLE_FAULT;
             if (nmi_due(c) && !take_nmi(c))
                 return CORE_EXIT_TRIPLE_FAULT;
             if (c->exit_requested) {
@@ -299,7 +301,7 @@ static enum core_exit run_loop(core *c)
             c->single_block = false;
         if (c->stop == STOP_NONE && FIELD(c->cpu, CPU_OFF_HALTED, uint32_t)) {
             FIELD(c->cpu, CPU_OFF_HALTED, uint32_t) = 0;
-            c->halted = true;
+            c->halted = !debug_steps_halt(c);
             c->replay_active = false;
         }
         /* The checks above decide. PAUSE and a full code buffer end the engine's loop, too. */

@@ -85,6 +85,9 @@ struct core {
     uint32_t code_limit;                 /* of CS: what the blocks of this epoch that must respect one were held against */
     enum stop_reason stop;
     bool irq_pending, exit_requested, in_callback, triple_fault, halted, failed;
+    uint8_t debug_hits;                  /* data breakpoints (bits of DR6) that the current instruction has met, ... */
+    uint8_t debug_pending;               /* ... and instructions before it, in whose shadow it is */
+    bool general_detect;                 /* the debug exception being raised is that of DR7.GD */
     bool nmi_pending;                    /* taken when no other is being handled */
     bool boundary_requested;             /* the run loop must come in after the current instruction ... */
     int a20_wanted;                      /* ... to set the A20 gate (0, 1), or -1 */
@@ -151,6 +154,11 @@ static inline int current_mmu_index(const core *c)
 {
     return (env_u32(c, ENV_OFF_HFLAGS) & HF_CPL_MASK) == 3 ? MMU_USER : MMU_KERNEL;
 }
+/* A data breakpoint's trap follows the instruction that met it, or the one in its shadow. */
+static inline bool debug_due(const core *c)
+{
+    return (c->debug_hits | c->debug_pending) && !(env_u32(c, ENV_OFF_HFLAGS) & HF_INHIBIT_IRQ_MASK);
+}
 /* A non-maskable interrupt waits for the end of an earlier one's handler, and of a shadow. */
 static inline bool nmi_due(const core *c)
 {
@@ -160,7 +168,8 @@ static inline bool nmi_due(const core *c)
 /* The guest may not go on to its next instruction before the run loop was asked. */
 static inline bool stop_wanted(const core *c)
 {
-    return c->exit_requested || c->boundary_requested || nmi_due(c) || (c->irq_pending && window_open(c));
+    return c->exit_requested || c->boundary_requested || nmi_due(c) || debug_due(c) ||
+           (c->irq_pending && window_open(c));
 }
 
 static inline uint32_t rom_pages(const core *c) { return c->config.rom_bytes >> PAGE_SHIFT; }
@@ -171,6 +180,8 @@ int block_instruction_index(const TranslationBlock *tb, uint32_t pc);
 uint32_t block_instruction_last(const TranslationBlock *tb, uint32_t pc);
 uint32_t block_instruction_at(const TranslationBlock *tb, int index);
 int block_instructions_below(const TranslationBlock *tb, uint64_t border);
+/* bus.c */
+void core_start_instruction_again(core *c) __attribute__((noreturn));   /* alone, its device accesses repeated from a log */
 /* counting.c */
 void core_refetch(core *c);                     /* after TOUCH_STALE; the caller then leaves the block */
 void core_update_watch(core *c);                /* choose between fast and checked block starts */

@@ -43,7 +43,8 @@ void core_new_epoch(core *c)
 void core_update_watch(core *c)
 {
     int64_t left = instructions_left(c);
-    bool watch = c->irq_pending || c->nmi_pending || c->exit_requested || c->boundary_requested || c->replaying ||
+    bool watch = c->irq_pending || c->nmi_pending || c->debug_hits || c->debug_pending || c->exit_requested ||
+                 c->boundary_requested || c->replaying ||
                  c->replay_active || c->single_block || c->config.count_by_instruction;
     c->budget = watch ? 0 : left;
     c->reserve = watch ? left : 0;
@@ -225,6 +226,8 @@ static __attribute__((noinline)) void block_start_slow(core *c, struct block_slo
         c->replay_active = false;
         c->log_used = 0;
     }
+    c->debug_pending |= c->debug_hits;
+    c->debug_hits = 0;
     core_update_watch(c);
     if (c->budget == 0)
         c->reserve -= n;

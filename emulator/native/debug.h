@@ -7,6 +7,14 @@
 bool debug_is_fault(core *c);
 /* Whether an instruction breakpoint lies behind the end of this run. */
 bool debug_discard_breakpoint(core *c);
+/* #DB now, between two instructions, with these bits of DR6. False: it ended in a triple fault. */
+bool debug_take(core *c, uint32_t bits);
+/* HLT has retired with TF set: #DB, and no halt. */
+bool debug_steps_halt(core *c);
+/* Whether accesses must be asked about; one is about to be done; ICEBP, of that many bytes, has been. */
+bool debug_asks(const CPUX86State *env);
+void debug_access(CPUX86State *env, uint32_t at, uint32_t bytes, bool store, uintptr_t host_pc);
+void debug_icebp(CPUX86State *env, uint32_t length, uintptr_t host_pc);
 /* An exception is about to be delivered; software: by INT n, INT3 or INTO. */
 void debug_before_delivery(core *c, uint32_t vector, bool software);
 

@@ -86,6 +86,14 @@ static void end_instruction(core *c)
     c->instruction_open = false;
 }
 
+/* A port breakpoint's trap comes in the middle of a block: what follows EIP there has not retired. */
+static void give_back_behind(core *c)
+{
+    int index = c->block ? block_instruction_index(c->block, linear_pc(c)) : -1;
+    if (index > 0)
+        core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+}
+
 /* The engine has moved EIP past an INT, INT3 or INTO before it asks for the delivery. A fault during the
  * delivery (a gate that this privilege may not use, a missing stack page) belongs to the instruction
  * itself, which then has not retired: EIP goes back to it; what is pushed is the engine's own record of
@@ -139,9 +147,12 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
         vector = beyond_code(c) ? VECTOR_PROTECTION : vector;
     } else if (env_u32(c, ENV_OFF_EXCEPTION_IS_INT) ||
                (vector == VECTOR_DEBUG && !debug_is_fault(c))) {
+        if (vector == VECTOR_DEBUG && !software)
+            give_back_behind(c);
         end_instruction(c);                  /* INT n, INT3, INTO, single step: the instruction retired */
     } else {
         core_settle(c);
+        c->debug_hits = 0;
         if (vector == VECTOR_DEBUG && debug_discard_breakpoint(c))
             return;
     }
@@ -156,6 +167,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *opaque)
             check_task_gate(c, vector);
         debug_before_delivery(c, vector, software);
         transfer_exception(c->cpu, c->env);      /* a fault in it is a longjmp back into the engine */
+        FIELD(c->env, ENV_OFF_HFLAGS, uint32_t) &= ~HF_INHIBIT_IRQ_MASK;
         segments_changed(c->env);
     }
     c->interrupt_open = false;
@@ -298,6 +310,8 @@ static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void
     c->touch_restarts = 0;
     c->reference_dr6 = FIELD(c->env, ENV_OFF_DR + 8 * 6, uint64_t);
     c->reserve -= 1;
+    c->debug_pending |= c->debug_hits;
+    c->debug_hits = 0;
     c->last_instruction_pc = (uint32_t)address;
     c->instruction_open = true;
 }

@@ -4,7 +4,8 @@
  *   0      8      magic "ft86cpu" NUL
  *   8      4      version 3
  *   12     4      bytes of the whole blob
- *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on, 3 an NMI waits, 4 NMIs are blocked)
+ *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on, 3 an NMI waits, 4 NMIs
+ *                 are blocked, 8-11 data breakpoints met before the shadow)
  *   24     32     count, clock base count, clock base ns, clock rate (u64 each)
  *   56     56     EAX ECX EDX EBX ESP EBP ESI EDI, EIP EFLAGS, CR0 CR2 CR3 CR4 (u32 each)
  *   112    128    ES CS SS DS FS GS LDT TR: selector, base, limit, flags (u32 each)
@@ -33,6 +34,8 @@
 #define FLAG_A20 4u
 #define FLAG_NMI_PENDING 8u
 #define FLAG_NMI_BLOCKED 16u
+#define FLAGS_DEBUG_SHIFT 8
+#define FLAGS_SINCE_3 (FLAG_NMI_PENDING | FLAG_NMI_BLOCKED | 0xfu << FLAGS_DEBUG_SHIFT)
 #define MODE_BITS 0x73u                      /* of the engine's hflags: CPL, CS32, SS32, ADDSEG */
 #define CR0_KEPT 0xe005003fu
 #define CR4_KEPT 0x7fcu
@@ -98,7 +101,8 @@ void core_save(core *c, uint8_t *blob)
     s.pages = c->pages;
     s.flags = (c->halted ? FLAG_HALTED : 0) | (env_u32(c, ENV_OFF_HFLAGS) & HF_INHIBIT_IRQ_MASK ? FLAG_SHADOW : 0) |
               (env_u32(c, ENV_OFF_A20_MASK) >> 20 & 1 ? FLAG_A20 : 0) | (c->nmi_pending ? FLAG_NMI_PENDING : 0) |
-              (env_u32(c, ENV_OFF_HFLAGS2) & HF2_NMI_MASK ? FLAG_NMI_BLOCKED : 0);
+              (env_u32(c, ENV_OFF_HFLAGS2) & HF2_NMI_MASK ? FLAG_NMI_BLOCKED : 0) |
+              (uint32_t)(c->debug_hits | c->debug_pending) << FLAGS_DEBUG_SHIFT;
     s.count = end_count(c);
     s.clock_base_count = c->clock_base_count;
     s.clock_base_ns = c->clock_base_ns;
@@ -136,7 +140,7 @@ static const char *check_blob(core *c, const struct fixed_part *s, const uint8_t
         return *at = 12, "bad-length";
     if (s->pages != c->pages)
         return *at = 16, "other-ram-size";
-    if (s->flags & ~(FLAG_HALTED | FLAG_SHADOW | FLAG_A20 | (s->version < 3 ? 0 : FLAG_NMI_PENDING | FLAG_NMI_BLOCKED)))
+    if (s->flags & ~(FLAG_HALTED | FLAG_SHADOW | FLAG_A20 | (s->version < 3 ? 0 : FLAGS_SINCE_3)))
         return *at = 20, "bad-flags";
     if (s->count > INT64_MAX / 2 || s->clock_base_count > s->count)
         return *at = 24, "bad-count";
@@ -217,6 +221,7 @@ const char *core_restore(core *c, const uint8_t *blob, size_t bytes, size_t *err
     c->budget = c->reserve = 0;
     c->halted = s.flags & FLAG_HALTED;
     c->nmi_pending = s.flags & FLAG_NMI_PENDING;
+    c->debug_pending = s.flags >> FLAGS_DEBUG_SHIFT & 0xf;
     if (s.flags & FLAG_NMI_BLOCKED)
         FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) |= HF2_NMI_MASK;
     c->clock_base_count = s.clock_base_count;

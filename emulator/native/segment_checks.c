@@ -185,6 +185,8 @@ static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, bool store
     ask(tcg, bytes | (uint32_t)segment << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
 }
 
+void checks_icebp(TCGContext *tcg, uint32_t length) { ask(tcg, ASK_ICEBP | length, 0); }
+
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store)
 {
     if (now.env)

@@ -9,6 +9,7 @@
  * Source: Intel SDM volume 3: 5.3 (limit checking), 5.4 and 5.5 (types, null selectors), 3.4.5.1 (types), 9.9.2
  * (attributes kept in real mode); volume 2: #SS for SS, #GP for the others. */
 #include "core_internal.h"
+#include "debug.h"
 #include "segments.h"
 
 #define TYPE_READ_WRITE (1u << 9)        /* data may be written, code may be read */
@@ -80,8 +81,9 @@ void segments_changed(CPUX86State *env)
 {
     uint32_t *hflags = &FIELD(env, ENV_OFF_HFLAGS, uint32_t), checked = 0;
     bool types = has_types(env);
+    bool all = debug_asks(env);
     for (int segment = SEG_ES; segment <= SEG_GS; segment++)
-        if (!is_unlimited(env, segment, types))
+        if (all || !is_unlimited(env, segment, types))
             checked |= HF_CHECKED(segment);
     *hflags = (*hflags & ~HF_CHECKED_MASK) | checked;
     code_limit_changed(env);
@@ -99,15 +101,19 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
         code_limit_of_jump(env, ask, (uint32_t)at, (uintptr_t)__builtin_return_address(0));
         return;
     }
+    uintptr_t host_pc = (uintptr_t)__builtin_return_address(0);
     if (ask & ASK_FRAME) {
-        stack_frame_check(env, ask, (uint32_t)at, (uintptr_t)__builtin_return_address(0));
+        stack_frame_check(env, ask, (uint32_t)at, host_pc);
         return;
     }
+    if (ask & ASK_ICEBP)
+        debug_icebp(env, ask & ASK_BYTES, host_pc);
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;
     uint32_t flags = field(env, segment, SEG_OFF_FLAGS), offset = (uint32_t)at - field(env, segment, SEG_OFF_BASE);
     if (segment_limit_allows(flags, limit_of(env, segment, flags), offset, ask & ASK_BYTES) &&
-        (!has_types(env) || type_allows(flags, ask & ASK_STORE)))
+        (!has_types(env) || type_allows(flags, ask & ASK_STORE))) {
+        debug_access(env, (uint32_t)at, ask & ASK_BYTES, ask & ASK_STORE, host_pc);
         return;
-    raise_exception_err_ra_x86_64(env, segment == SEG_SS ? VECTOR_STACK : VECTOR_PROTECTION, 0,
-                                  (uintptr_t)__builtin_return_address(0));
+    }
+    raise_exception_err_ra_x86_64(env, segment == SEG_SS ? VECTOR_STACK : VECTOR_PROTECTION, 0, host_pc);
 }

@@ -22,6 +22,7 @@
 #define ASK_JUMP 0x8000u                 /* a near jump to an offset, under a condition; bits 0 to 7: see code_limit.c */
 
 #define ASK_FRAME 0x10000u               /* PUSHA, POPA, ENTER; bits 0 to 7: see stack_frames.c */
+#define ASK_ICEBP 0x20000u               /* ICEBP, of that many bytes */
 
 /* A stack: where SS points to, or what a descriptor says. */
 struct stack { uint32_t base, limit, flags, mask; };
@@ -67,4 +68,5 @@ void checks_loaded(TCGContext *tcg, uintptr_t value);
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store);
 void checks_before_call(TCGContext *tcg, const void *function, void **arguments);
 void checks_after_call(TCGContext *tcg, const void *function);
+void checks_icebp(TCGContext *tcg, uint32_t length);
 #endif

@@ -131,6 +131,7 @@ void core_reset(core *c)
     core *outer = core_current;
     core_current = c;
     c->triple_fault = c->exit_requested = c->boundary_requested = c->irq_pending = c->nmi_pending = false;
+    c->debug_hits = c->debug_pending = 0;
     FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) &= ~HF2_NMI_MASK;
     c->replaying = c->replay_active = c->single_block = false;
     c->a20_wanted = -1;

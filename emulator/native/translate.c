@@ -13,6 +13,7 @@
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all
  *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c)
+ *   ICEBP                          the engine is shown INT3, before which #DB is raised (debug.c)
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
@@ -30,6 +31,8 @@
 #define OPCODE_INSB 0x6c
 #define OPCODE_OUTSD 0x6f
 #define OPCODE_CVTPI2 0x12a
+#define OPCODE_ICEBP 0xf1
+#define OPCODE_INT3 0xcc
 #define PREFIX_REPEAT 0xf3               /* before NEG it does nothing */
 #define PREFIX_REPEAT_UNEQUAL 0xf2
 #define PREFIX_DATA 0x66
@@ -50,6 +53,7 @@ uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void helper_enter_mmx_x86_64(CPUX86State *env);
+void helper_raise_interrupt_x86_64(CPUX86State *env, int vector, int length);
 void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
 void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
 void helper_frstor_x86_64(CPUX86State *env, uint64_t va, int data32);
@@ -78,6 +82,7 @@ static __thread struct {
     bool defer_mmx, drop_mmx;            /* what becomes of a call that enters the MMX state */
     void *deferred;                      /* the call to come after the next access */
     void *deferred_argument;
+    uint32_t icebp;                      /* bytes of an ICEBP; 0: another instruction */
 } now;
 
 /* ---- the engine's own code for the instruction, as it is emitted ---- */
@@ -200,6 +205,8 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
         probe_current->translator_differs = true;
     if (debug_omits_call(function))
         return;
+    if (now.icebp && function == (void *)helper_raise_interrupt_x86_64)
+        checks_icebp(tcg, now.icebp);
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
         checks_before_call(tcg, function, arguments);
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
@@ -256,12 +263,15 @@ static void prepare(core *c, const struct decoded *d, bool undefined, bool code3
 {
     if (undefined)
         show(d->pc, 2, 0x0f, 0x0b);
+    else if (d->opcode == OPCODE_ICEBP)
+        show(d->pc + d->prefixes, 1, OPCODE_INT3, 0);
     else if (is_lock_neg(d))
         show(d->pc + d->lock_at, 1, PREFIX_REPEAT, 0);
     if (!undefined && decoded_ignores_data_prefix(d)) {
         now.hidden_end = d->pc + d->prefixes;
         now.hidden_as = d->column == COLUMN_F3 ? PREFIX_REPEAT : PREFIX_REPEAT_UNEQUAL;
     }
+    now.icebp = d->opcode == OPCODE_ICEBP && !undefined ? d->length : 0;
     now.align = decoded_is_aligned(d);
     now.half = decoded_is_half(d);
     now.whole = decoded_is_whole_load(d);
