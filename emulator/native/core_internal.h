@@ -4,6 +4,7 @@
  *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
  *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
+ *   msr.c      model-specific registers
  *   features.c CPUID                                translate.c what the engine translates otherwise
  *   debug.c    debug exceptions, RF
  *   segments.c what segments allow                  segment_checks.c where translated code asks them */
@@ -217,6 +218,7 @@ static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL
 bool core_map_bus(core *c, uint64_t start, uint64_t size);
 bool core_install_port_hooks(core *c);
 /* events.c */
+uint64_t core_guest_ns(core *c);                 /* guest time, as RDTSC shows it */
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf);
 int core_on_cpuid(uc_engine *uc, void *opaque);
 void core_hide_features(core *c);

@@ -1,7 +1,7 @@
-/* events.c - exceptions, and instructions whose answers come from ft86: RDTSC, MSRs, CR4 (CPUID: features.c).
+/* events.c - exceptions, and instructions whose answers come from ft86: RDTSC, CR4 (CPUID: features.c; MSRs: msr.c).
  *
  * Whatever would make hidden state of the engine's own model reachable or ask the host is closed here: unknown CR4
- * bits and EFER raise #GP, of the model-specific registers only those below exist (others read 0).
+ * bits raise #GP.
  * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3, 2.5 (CR4). */
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +215,7 @@ void core_set_clock(core *c, uint64_t base_count, uint64_t base_ns, uint64_t ns_
     c->clock_rate = ns_per_1024;
 }
 
-static uint64_t guest_ns(core *c)
+uint64_t core_guest_ns(core *c)
 {
     bool before = c->in_callback;
     c->in_callback = true;                   /* the reading instruction itself is not counted */
@@ -227,7 +227,7 @@ static uint64_t guest_ns(core *c)
 static int on_rdtsc(uc_engine *uc, void *opaque)
 {
     core *c = opaque;
-    uint64_t ns = guest_ns(c);
+    uint64_t ns = core_guest_ns(c);
     (void)uc;
     set_gpr(c, 0, (uint32_t)ns);
     set_gpr(c, 2, (uint32_t)(ns >> 32));
@@ -239,49 +239,7 @@ void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
     raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
 }
 
-/* ---- model-specific and control registers ---- */
-
-#define MSR_TSC 0x10u
-#define MSR_APIC_BASE 0x1bu
-#define APIC_BASE_VALUE 0xfee00900u      /* base FEE00000h, enabled, bootstrap processor; writes change nothing */
-#define CPUID_EDX_APIC (1u << 9)
-#define MSR_EFER 0xc0000080u
-
-static bool msr_is_kept(uint32_t number)
-{
-    return (number >= 0x174 && number <= 0x176) || number == 0x1a0 || number == 0x277;  /* SYSENTER, MISC_ENABLE, PAT */
-}
-
-void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
-{
-    core *c = core_current;
-    uint32_t number = FIELD(env, ENV_OFF_REGS + 8, uint32_t);
-    uintptr_t ra = (uintptr_t)__builtin_return_address(0);
-    uint64_t value = 0;
-    if (!c || msr_is_kept(number)) {
-        __real_helper_rdmsr_x86_64(env);
-        return;
-    }
-    if (number == MSR_EFER)
-        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, ra);
-    if (number == MSR_TSC) {
-        cpu_restore_state_x86_64(c->cpu, ra, false);
-        value = guest_ns(c);
-    }
-    if (number == MSR_APIC_BASE && (core_cpuid(c, 1).edx & CPUID_EDX_APIC))
-        value = APIC_BASE_VALUE;
-    set_gpr(c, 0, (uint32_t)value);
-    set_gpr(c, 2, (uint32_t)(value >> 32));
-}
-
-void __wrap_helper_wrmsr_x86_64(CPUX86State *env)
-{
-    uint32_t number = FIELD(env, ENV_OFF_REGS + 8, uint32_t);
-    if (!core_current || msr_is_kept(number))
-        __real_helper_wrmsr_x86_64(env);
-    else if (number == MSR_EFER)
-        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
-}
+/* ---- control registers ---- */
 
 void __wrap_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value)
 {

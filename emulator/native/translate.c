@@ -11,7 +11,7 @@
  *   FLDENV, FRSTOR, FXRSTOR        ES and B are computed afterwards (x87_status.c)
  *   INS, OUTS                      the port is asked for before the memory is (bus.c)
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
- *                                  from memory do not enter it at all
+ *                                  from memory do not enter it at all; the others raise an x87 exception that waits
  *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c)
  *   ICEBP                          the engine is shown INT3, before which #DB is raised (debug.c)
  *
@@ -54,6 +54,8 @@ void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void helper_enter_mmx_x86_64(CPUX86State *env);
 void helper_raise_interrupt_x86_64(CPUX86State *env, int vector, int length);
+void helper_fwait_x86_64(CPUX86State *env);
+void helper_emms_x86_64(CPUX86State *env);
 void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
 void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
 void helper_frstor_x86_64(CPUX86State *env, uint64_t va, int data32);
@@ -207,6 +209,9 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
         return;
     if (now.icebp && function == (void *)helper_raise_interrupt_x86_64)
         checks_icebp(tcg, now.icebp);
+    bool mmx = function == (void *)helper_enter_mmx_x86_64 && !(now.defer_mmx && now.drop_mmx);
+    if (core_current && (mmx || function == (void *)helper_emms_x86_64))
+        __real_tcg_gen_callN_x86_64(tcg, (void *)helper_fwait_x86_64, NULL, 1, arguments);
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
         checks_before_call(tcg, function, arguments);
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);

@@ -52,6 +52,19 @@ describe('x87 arithmetic', () => {
     }
   });
 
+  test.each([
+    ['PADDB', [0x0f, 0xfc, 0xc1]],
+    ['MOVQ to memory', [0x0f, 0x7f, 0x05, ...le32(DATA)]],
+    ['MOVQ from memory', [0x0f, 0x6f, 0x05, ...le32(DATA)]],
+    ['EMMS', [0x0f, 0x77]],
+    ['CVTPI2PS of a register', [0x0f, 0x2a, 0xc1]],
+  ])('one that waits is raised by MMX, too: %s', (_name, code) => {
+    // fninit; fldcw [d]; fldz; fldz; fdivp, which is invalid
+    const waiting = [0xdb, 0xe3, 0xd9, 0x2d, ...le32(DATA), 0xd9, 0xee, 0xd9, 0xee, 0xde, 0xf9];
+    const { vector, at, word } = runCode([...waiting, ...code], [0x7e, 0x03, 0xaa, 0xbb]);
+    expect([vector, at, word(0)]).toEqual([16, waiting.length, 0xbbaa037e]);
+  });
+
   describe('the summary follows the control word', () => {
     const DIVIDE = [...FNINIT, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9]; // 1 / 0, masked
     const AREA = DATA + 32;

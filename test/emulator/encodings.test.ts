@@ -35,6 +35,8 @@ describe('undefined', () => {
     ['SYSCALL', [0x0f, 0x05]],
     ['SYSRET', [0x0f, 0x07]],
     ['SYSENTER', [0x0f, 0x34]],
+    ['8F with a digit other than 0', [0x8f, ...memory(1)]],
+    ['8F with a digit other than 0 and a register', [0x8f, 0xf8]],
     ['LOCK MOV', [0xf0, 0x89, ...memory(0)]],
     ['LOCK NOP', [0xf0, 0x90]],
     ['LOCK CMP', [0xf0, 0x39, ...memory(0)]],

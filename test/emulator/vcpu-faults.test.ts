@@ -161,7 +161,28 @@ describe('what CPUID hides does not work', () => {
     expect(outcome(guest([...code, 0x90, 0xf4])).vector).toBe(vector);
   });
 
-  test('unknown model-specific registers read zero and ignore writes', () => {
+  test.each([0x02, 0x2ff, 0x400, 0x12345678, 0xc0000082])('MSR %i: RDMSR and WRMSR are #GP', (number) => {
+    for (const opcode of [0x30, 0x32]) {
+      const made = guest([0xb9, ...le32(number), 0x31, 0xc0, 0x31, 0xd2, 0x0f, opcode]); // mov ecx; xor eax,eax; xor edx,edx
+      expect(outcome(made)).toMatchObject({ vector: 13, top: 0, icount: 3 + 3 });
+    }
+  });
+
+  test.each([
+    ['kept', 0xfee00900, 0, false],
+    ['a reserved bit', 0xfee00901, 0, true],
+    ['x2APIC', 0xfee00d00, 0, true],
+    ['beyond 36 bits', 0xfee00900, 0x10, true],
+  ])('the APIC base: %s', (_name, low, high, refused) => {
+    // mov ecx,1bh; mov eax,low; mov edx,high; wrmsr; rdmsr; hlt
+    const code = [0xb9, 0x1b, 0, 0, 0, 0xb8, ...le32(low), 0xba, ...le32(high), 0x0f, 0x30, 0x0f, 0x32, 0xf4];
+    const made = guest(code);
+    expect(made.vcpu.run(100)).toBe('halted');
+    const { eax, edx, edi } = made.vcpu.getRegisters();
+    expect([edi === 13, eax, edx]).toEqual([refused, low, high]);
+  });
+
+  test('model-specific registers of a Pentium III without a meaning here read zero and ignore writes', () => {
     // mov ecx,8bh; mov eax,-1; wrmsr; rdmsr; hlt
     const made = guest([0xb9, ...le32(0x8b), 0xb8, ...le32(0xffffffff), 0x0f, 0x30, 0x0f, 0x32, 0xf4]);
     made.vcpu.run(100);

@@ -54,9 +54,16 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'group-11',
     wrong: 'qemu',
-    what: 'C6 and C7 with another digit than /0: ft86 raises #UD, QEMU moves',
-    source: 'Intel SDM volume 2, table A-6, group 11',
-    matches: (d) => /^c[67] \/[1-7r]/.test(template(d)) && vector(d) === UNDEFINED_OPCODE,
+    what: 'C6, C7 and 8F with another digit than /0: ft86 raises #UD, QEMU moves or pops',
+    source: 'Intel SDM volume 2, table A-6, groups 11 and 1A',
+    matches: (d) => /^(c[67]|8f) \/[1-7r]/.test(template(d)) && vector(d) === UNDEFINED_OPCODE,
+  },
+  {
+    id: 'icebp',
+    wrong: 'qemu',
+    what: 'ICEBP (F1): ft86 raises #DB behind it, QEMU #UD',
+    source: 'Intel SDM volume 2, INT1',
+    matches: (d) => opcode(d).startsWith('f1') && vector(d) === 1,
   },
   {
     id: 'lss-trap',
@@ -73,13 +80,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     matches: (d) => vector(d) === 7 && /^(66 |f[23] )?0f /.test(template(d)),
   },
   {
-    id: 'smsw-register',
-    wrong: 'either',
-    what: 'SMSW to a 32-bit register: the upper 16 bits, and what follows when it is ESP',
-    source: 'Intel SDM volume 2, SMSW: undefined',
-    matches: (d) => /^0f01e4/.test(opcode(d)) || (/^0f01e[0-7]/.test(opcode(d)) && onlyFields(d, ONE_REGISTER)),
-  },
-  {
     id: 'bswap-16',
     wrong: 'either',
     what: 'BSWAP of a 16-bit register',
@@ -92,9 +92,9 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'pending-exception',
     wrong: 'qemu',
-    what: 'a waiting x87 instruction with an unmasked exception pending: ft86 raises #MF, QEMU at FWAIT only',
-    source: 'Intel SDM volume 1, 8.7.1',
-    matches: (d) => vector(d) === 16 && /^(d[89a-f]|9b)/.test(template(d)),
+    what: 'a waiting x87 or MMX instruction with an unmasked exception pending: ft86 raises #MF, QEMU at FWAIT only',
+    source: 'Intel SDM volume 1, 8.7.1 and 9.5.3',
+    matches: (d) => vector(d) === 16 && /^(d[89a-f]|9b|.*0f )/.test(template(d)),
   },
   {
     id: 'simd-exception',
