@@ -2,7 +2,7 @@
  *
  * Whatever would make hidden state of the engine's own model reachable or ask the host is closed here: unknown CR4
  * bits raise #GP.
- * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3, 2.5 (CR4). */
+ * Source: Intel SDM volume 2 (RDTSC, RDPMC), volume 3, 2.5 (CR4) and 4.4.1 (page-directory pointers). */
 #include <stdlib.h>
 #include <string.h>
 #include "core_internal.h"
@@ -14,6 +14,8 @@
 #define GATE_TASK 5u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
+#define CR4_PAE 0x20u
+#define POINTER_RESERVED UINT64_C(0xfffffff0000001e6)
 #define EXCEPTIONS_WITHOUT_PROGRESS_MAX 1000
 
 static void set_gpr(core *c, int n, uint32_t v) { FIELD(c->env, ENV_OFF_REGS + 8 * n, uint64_t) = v; }
@@ -241,9 +243,31 @@ void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
 
 /* ---- control registers ---- */
 
+/* With physical address extension MOV to CR3 reads the four page-directory pointers, whose reserved bits are #GP. Outside
+ * RAM there are none. */
+static bool pointers_are_wrong(const core *c, uint32_t table)
+{
+    for (uint32_t at = table & ~0x1fu, end = at + 32; at != end; at += 8) {
+        uint64_t pointer;
+        if (at >> PAGE_SHIFT >= c->pages)
+            return false;
+        memcpy(&pointer, c->ram + at, sizeof pointer);
+        if ((pointer & 1) && (pointer & POINTER_RESERVED))
+            return true;
+    }
+    return false;
+}
+
+static bool is_refused(core *c, int reg, uint32_t value)
+{
+    if (reg == 3)
+        return paging_on(c) && (env_u32(c, ENV_OFF_CR + 32) & CR4_PAE) && pointers_are_wrong(c, value);
+    return (reg == 4 && (value & ~CR4_ALLOWED)) || reg == 8;
+}
+
 void __wrap_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value)
 {
-    if (core_current && ((reg == 4 && (value & ~(uint64_t)CR4_ALLOWED)) || reg == 8))
+    if (core_current && is_refused(core_current, reg, (uint32_t)value))
         raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
     __real_helper_write_crN_x86_64(env, reg, value);
 }

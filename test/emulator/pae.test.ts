@@ -94,7 +94,8 @@ describe('a page fault', () => {
     ['no page', 'load', LINEAR, page(0), 0],
     ['a page that may be read only', 'store', LINEAR, page(0x30000 | PRESENT), P | W],
     ['bit 63, no-execute, of a page', 'load', LINEAR, page(ALL, 0x80000000), P | RSVD],
-    ['an address of more than 40 bits', 'load', LINEAR, page(ALL, 0x100), P | RSVD],
+    ['an address of more than 36 bits', 'load', LINEAR, page(ALL, 0x10), P | RSVD],
+    ['bit 39 of a large page', 'load', LARGE_AT, large(0, 0x80), P | RSVD],
     ['bit 62 of a directory entry', 'store', LARGE_AT, large(0, 0x40000000), P | W | RSVD],
     ['bit 13 of a large page', 'load', LARGE_AT, large(0x2000), P | RSVD],
   ] as const)('by %s has its error code and address', (_, kind, address, [table, index, low, high], errorCode) => {
@@ -106,10 +107,32 @@ describe('a page fault', () => {
   });
 });
 
+describe('MOV to CR3', () => {
+  const OTHER = 0x13000;
+  // mov eax, OTHER; mov cr3, eax; hlt
+  const code = [0xb8, ...le32(OTHER), 0x0f, 0x22, 0xd8, HLT];
+
+  test.each([
+    ['a writable pointer', 1, PRESENT | 2, 0, true],
+    ['an accessed pointer', 1, PRESENT | 0x20, 0, true],
+    ['a pointer beyond 36 bits', 3, PRESENT, 0x10, true],
+    ['one that is not present, whatever it holds', 2, 0xfe, 0xffffffff, false],
+    ['bits for caches', 2, PRESENT | 0x18, 0, false],
+  ])('with %s', (_name, index, low, high, refused) => {
+    const { vcpu } = paeGuest(code);
+    setHandler(vcpu, 13, HANDLER + 16, [0x5b, HLT]);
+    setEntry(vcpu, OTHER, 0, DIRECTORY | PRESENT);
+    setEntry(vcpu, OTHER, index, DIRECTORY | low, high);
+    expect(vcpu.run(Infinity)).toBe('halted');
+    const { cr3, ebx } = vcpu.getRegisters();
+    expect([cr3, ebx]).toEqual(refused ? [POINTERS, 0] : [OTHER, 0xffff]);
+  });
+});
+
 test('what lies beyond 4 GiB reads as ones, and no device is asked', () => {
   const { vcpu, bus } = paeGuest([...load(LINEAR), ...store(LINEAR), HLT]);
   bus.answer = () => 0;
-  setEntry(vcpu, TABLE, LINEAR >> 12, 0x30000 | ALL, 0x1f);
+  setEntry(vcpu, TABLE, LINEAR >> 12, 0x30000 | ALL, 0xf);
   expect(vcpu.run(Infinity)).toBe('halted');
   expect(vcpu.getRegisters().eax).toBe(0xffffffff);
   expect(bus.accesses).toEqual([]);
