@@ -10,7 +10,8 @@
  *
  * Invariants: the IRQ level is C & B & 0x70, recomputed only by #sync(); flags hold everything up to `settledNs`;
  * the time bytes of `memory` mean something only while the clock is stopped.
- * Source: Motorola MC146818A data sheet, "Registers" and "Interrupts"; IBM PC/AT Technical Reference, CMOS RAM map.
+ * Source: Motorola MC146818A data sheet, "Registers" and "Interrupts"; IBM PC/AT Technical Reference, CMOS RAM map;
+ *   Bochs BIOS, rombios.c, int19 (boot order).
  */
 import { assert } from '../emulator/errors.js';
 import type { DeviceModel, IrqLine, RegisterBlock, TimedDevice } from './device.js';
@@ -47,7 +48,8 @@ const D_VRT = 0x80;
 const NMI_MASK = 0x80;
 const HALF_SECOND_NS = 500_000_000;
 
-/** CMOS RAM map: equipment, memory sizes (little-endian), checksum (big-endian) over 0x10 to 0x2d. */
+/** CMOS RAM map: equipment, memory sizes (little-endian), checksum (big-endian) over 0x10 to 0x2d; boot order, a nibble
+ * each, the first one low, as the BIOSes of emulated PCs read it. */
 const CMOS_EQUIPMENT = 0x14;
 const EQUIPMENT_FPU = 0x02;
 const CMOS_BASE_KIB = 0x15;
@@ -55,6 +57,8 @@ const CMOS_EXTENDED_KIB = 0x17;
 const CMOS_EXTENDED_KIB_2 = 0x30;
 const CMOS_ABOVE_16M_64KIB = 0x34;
 const CMOS_CHECKSUM = 0x2e;
+const CMOS_BOOT_ORDER = 0x3d;
+const BOOT_HARD_DISK = 2;
 const BASE_KIB = 640;
 const MIB = 1024 * 1024;
 
@@ -315,6 +319,7 @@ function fillCmos(memory: Uint8Array, ramBytes: number): void {
   const view = new DataView(memory.buffer);
   const extendedKib = Math.min(ramBytes / 1024 - 1024, 0xffff);
   memory[CMOS_EQUIPMENT] = EQUIPMENT_FPU;
+  memory[CMOS_BOOT_ORDER] = BOOT_HARD_DISK;
   view.setUint16(CMOS_BASE_KIB, BASE_KIB, true);
   view.setUint16(CMOS_EXTENDED_KIB, extendedKib, true);
   view.setUint16(CMOS_EXTENDED_KIB_2, extendedKib, true);

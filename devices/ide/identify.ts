@@ -2,6 +2,7 @@
  * The answer to IDENTIFY DEVICE: 256 words, little-endian, strings with the bytes of each word swapped.
  *
  * Source: ATA/ATAPI-6 (T13 1410D), section 8.15 and table 27; word numbers are cited below.
+ *   ATA (X3T9.2 781D), table 11: words 4 and 5, which later versions retired.
  */
 import {
   MODE_MULTIWORD,
@@ -13,6 +14,7 @@ import {
 } from './drive-settings.js';
 
 const IDENTIFY_BYTES = 512;
+const SECTOR_BYTES = 512;
 const MODEL = 'ft86 disk';
 const FIRMWARE = '1.0';
 export const SERIAL_BYTES_MAX = 20;
@@ -60,6 +62,8 @@ export function identifyDevice(options: IdentifyOptions, settings: DriveSettings
   put(0, 0x0040); // a fixed disk
   put(1, fixed.cylinders);
   put(3, fixed.heads);
+  put(4, SECTOR_BYTES * fixed.sectorsPerTrack);
+  put(5, SECTOR_BYTES); // the Bochs BIOS takes this for the size of a block
   put(6, fixed.sectorsPerTrack);
   putText(bytes, 10, SERIAL_BYTES_MAX, options.serial);
   putText(bytes, 23, 8, FIRMWARE);

@@ -286,6 +286,10 @@ describe('CMOS memory', () => {
     expect([word(0x15), word(0x17), word(0x30), word(0x34)]).toEqual([640, extendedKib, extendedKib, above16]);
   });
 
+  test('the hard disk is what a BIOS shall start from', () => {
+    expect(create().get(0x3d)).toBe(2);
+  });
+
   test('the checksum is right', () => {
     const { get } = create();
     let sum = 0;

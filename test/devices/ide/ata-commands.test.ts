@@ -25,6 +25,7 @@ describe('IDENTIFY DEVICE', () => {
     const words = new IdeRig().identify();
     expect(words[0]).toBe(0x0040);
     expect([words[1], words[3], words[6]]).toEqual([396, 16, 63]);
+    expect([words[4], words[5]]).toEqual([63 * 512, 512]);
     expect([...words.slice(53, 57)]).toEqual([7, 396, 16, 63]);
     expect(words[57]! + words[58]! * 65536).toBe(396 * 16 * 63);
     expect(words[60]! + words[61]! * 65536).toBe(SECTORS);
