@@ -64,10 +64,10 @@ lint: $(NODE_MODULES) ## types, style, import directions, unused code
 	@node_modules/.bin/depcruise --config .dependency-cruiser.cjs --output-type err emulator devices hypervisor tools test
 	@node_modules/.bin/knip
 
-EXTRAS := qemu-system-x86 seabios ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils libnbd-bin qemu-utils \
+EXTRAS := qemu-system-x86 seabios bochsbios u-boot-qemu ipxe-qemu memtest86+ grub-pc-bin grub-common e2fsprogs xz-utils libnbd-bin qemu-utils \
 	tcpdump curl passt nbdkit nbd-server etcd-server iproute2 iputils-ping systemd
 
-extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, iPXE, memtest86+, GRUB, NBD clients
+extras: ## optional real components for tests, with apt (root): QEMU, SeaBIOS, Bochs' BIOS, U-Boot, iPXE, memtest86+, GRUB, NBD clients
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(EXTRAS) >/dev/null
 

@@ -5,7 +5,7 @@
  *   a format of image.ts but 'boot-sector'        kernel        placed in RAM by the loader
  *   signature 55 aa at 510, exactly 512 bytes     boot-sector   placed at 0x7c00, no firmware behind it
  *   signature 55 aa at 510, longer                disk          the first IDE disk of a machine with firmware
- *   64 to 256 KiB that end in a far jump at -16   bios          the ROM at the reset vector
+ *   64 KiB to 1 MiB that end in a jump at -16     bios          the ROM at the reset vector
  *
  * Source: BIOS Boot Specification 1.01, section 6; Intel SDM volume 3A, section 10.1.4 (first instruction).
  */

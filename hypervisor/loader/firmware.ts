@@ -1,11 +1,11 @@
 /**
- * A PC BIOS given with --bios: 64 to 256 KiB of ROM that end at 4 GiB, and the copy below 1 MiB that a board's shadow
+ * A PC BIOS given with --bios: 64 KiB to 1 MiB of ROM that end at 4 GiB, and the copy below 1 MiB that a board's shadow
  * RAM would hold.
  *
  *   0x000e0000  RAM   copy of the last 128 KiB (of the last 64 KiB at 0xf0000 when there is no more)
  *   0x00100000
  *   ...
- *   0xfffc0000  ROM   the whole file, its end at 4 GiB; mapped by the vcpu, never written
+ *   0xfff00000  ROM   the whole file, its end at 4 GiB; mapped by the vcpu, never written
  *   0xfffffff0        the first instruction, a far jump into the copy
  *
  * The copy is writable from the start: firmware that asks the host bridge for shadow RAM finds it there. A ROM needs
@@ -16,7 +16,7 @@ import { assert, ConfigError } from '../../emulator/errors.js';
 import { HIGH_BASE, type LoaderRam } from './guest-memory.js';
 
 const UNIT_BYTES = 64 * 1024;
-export const FIRMWARE_BYTES_MAX = 4 * UNIT_BYTES;
+export const FIRMWARE_BYTES_MAX = 16 * UNIT_BYTES;
 const SHADOW_BYTES_MAX = 2 * UNIT_BYTES;
 
 /** Whether a BIOS may have that many bytes. */
@@ -30,7 +30,7 @@ export function isFirmwareSize(bytes: number): boolean {
  */
 export function checkFirmware(bytes: Uint8Array, name: string): void {
   if (!isFirmwareSize(bytes.length)) {
-    throw new ConfigError('--bios', name, `must have 64, 128, 192 or 256 KiB, not ${bytes.length} bytes`);
+    throw new ConfigError('--bios', name, `must have 64 KiB to 1 MiB in steps of 64 KiB, not ${bytes.length} bytes`);
   }
 }
 

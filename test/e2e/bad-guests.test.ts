@@ -28,7 +28,7 @@ function writeFiles(folder: string): void {
     'kernel-cut': bzImage().subarray(0, 3000),
     'kernel-large': bzImage({ runBytes: 256 * MIB }),
     'rom-100000': new Uint8Array(100_000),
-    'rom-512k': new Uint8Array(MIB / 2),
+    'rom-2m': new Uint8Array(2 * MIB),
     initrd: new Uint8Array(0),
   };
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
@@ -45,8 +45,8 @@ const CASES: [what: string, args: (file: (name: string) => string) => string[], 
     (file) => [file('kernel'), '--initrd', file('initrd')],
     /--initrd 68157440 bytes: must fit into the \d+ bytes of RAM above the kernel; give more with --memory/,
   ],
-  ['a BIOS of an odd size', (file) => ['--bios', file('rom-100000')], /--bios .*64, 128, 192 or 256 KiB, not 100000/],
-  ['a BIOS that is too large', (file) => ['--bios', file('rom-512k')], /--bios .*64, 128, 192 or 256 KiB, not 524288/],
+  ['a BIOS of an odd size', (file) => ['--bios', file('rom-100000')], /--bios .*64 KiB to 1 MiB .*, not 100000/],
+  ['a BIOS that is too large', (file) => ['--bios', file('rom-2m')], /--bios .*at most 1048576 bytes/],
 ];
 
 describe.each(['boot', 'pair'])('%s refuses', (command) => {

@@ -1,6 +1,6 @@
 /**
  * Goal: firmware and programs that nobody here wrote run unmodified, alone and byte-identical on two replicas: SeaBIOS,
- * GRUB and what it loads from ext2, memtest86+; a replica's death in the middle of it changes nothing.
+ * the Bochs BIOS, U-Boot, GRUB and what it loads from ext2, memtest86+; a replica's death in the middle of it changes nothing.
  * Method: Debian's files as they are (`make extras`), started by the command line; pairs compare a digest every 100 ms.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -15,8 +15,11 @@ const root = join(images, '../..');
 const linux = join(images, '../guests/linux');
 const GRUB_DISK = join(images, '../guests/grub/disk.img');
 const MEMTEST = '/boot/memtest86+ia32.bin';
+const UBOOT = '/usr/lib/u-boot/qemu-x86/u-boot.rom';
 const NEEDED = [
   '/usr/share/seabios/bios.bin',
+  '/usr/share/bochs/BIOS-bochs-latest',
+  UBOOT,
   '/usr/lib/grub/i386-pc/boot.img',
   MEMTEST,
   join(linux, 'bzImage'),
@@ -85,6 +88,32 @@ if (!NEEDED.every((file) => existsSync(file)) && process.env['CI'] === undefined
       60_000,
     );
   });
+
+  describe.each(['legacy', 'latest'])('the Bochs BIOS, %s,', (name) => {
+    test('boots a sector from the disk on two replicas', async () => {
+      await withScratch(async (folder) => {
+        const disk = join(folder, 'disk.img');
+        writeFileSync(disk, bootDisk());
+        const { result } = await run([...PAIR, disk, '--bios', `/usr/share/bochs/BIOS-bochs-${name}`]);
+        expect(result).toMatchObject({ stop: 'debug-exit', exitCode: 42, identical: true });
+      });
+    }, 60_000);
+  });
+
+  test('U-Boot lists and reads an ext2 partition of the disk on two replicas', async () => {
+    await withScratch(async (folder) => {
+      const disk = join(folder, 'disk.img');
+      copyFileSync(GRUB_DISK, disk);
+      const script = join(folder, 'script.txt');
+      writeFileSync(script, 'ls ide 0:1 /boot\nload ide 0:1 1000000 /boot/timer.elf\nmd.l 1000000 1\n');
+      const typing = ['--script', script, '--prompt', '=> '];
+      const { result, console } = await run([...PAIR, disk, '--bios', UBOOT, '--memory', '64M', ...typing]);
+      expect(result).toMatchObject({ stop: 'stopped', identical: true });
+      expect(console).toMatch(/^Model: QEMU x86 \(I440FX\)$/m);
+      expect(console).toMatch(/^ +\d+ +timer\.elf$/m);
+      expect(console).toMatch(/^01000000: 464c457f/m);
+    });
+  }, 90_000);
 
   describe('GRUB', () => {
     test.each(MODES)(

@@ -28,10 +28,11 @@ function named(files: ReturnType<typeof planFiles>): Record<string, string> {
 }
 
 describe('planFiles', () => {
-  test('the serial console and no boot menu are what SeaBIOS gets by default', () => {
+  test('the serial console, no boot menu and the timer’s pin are what SeaBIOS gets by default', () => {
     expect(named(planFiles([], [], [], BIOS))).toEqual({
       'etc/sercon-port': '\xf8\x03\0\0\0\0\0\0',
       'etc/show-boot-menu': '\0\0\0\0\0\0\0\0',
+      'etc/irq0-override': '\x01\0\0\0\0\0\0\0',
     });
   });
 
@@ -61,7 +62,8 @@ describe('planFiles', () => {
   });
 });
 
-test('a BIOS has 64 to 256 KiB', () => {
+test('a BIOS has 64 KiB to 1 MiB', () => {
   expect(readBios(join(folder, 'bios.bin'))).toHaveLength(128 * 1024);
-  for (const name of ['empty', 'card.rom']) expect(() => readBios(join(folder, name))).toThrow(/--bios .*64, 128, 192/);
+  for (const name of ['empty', 'card.rom'])
+    expect(() => readBios(join(folder, name))).toThrow(/--bios .*64 KiB to 1 MiB/);
 });

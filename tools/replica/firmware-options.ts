@@ -2,8 +2,9 @@
  * `--bios` and `--fw-cfg`: what a machine with firmware starts from.
  *
  * Disk images start through a BIOS: the one of --bios, or SeaBIOS where a package has installed it. Unless --fw-cfg says
- * otherwise SeaBIOS is told to use the serial line as its console and not to wait for a boot menu, and gets the VGA BIOS
- * that its package has beside it, so that what it prints is on the text screen, too.
+ * otherwise SeaBIOS is told to use the serial line as its console, not to wait for a boot menu, and that the timer is at
+ * pin 2 of the I/O APIC (its MP tables say so then), and gets the VGA BIOS that its package has beside it, so that what it
+ * prints is on the text screen, too.
  * Source: SeaBIOS documentation, "Runtime config" (names and formats of the files).
  */
 import { existsSync } from 'node:fs';
@@ -19,9 +20,11 @@ import { readOptionFile } from './option-files.js';
 const BIOS_PATHS = ['/usr/share/seabios/bios-256k.bin', '/usr/share/qemu/bios-256k.bin', '/usr/share/seabios/bios.bin'];
 
 const COM1 = Uint8Array.of(0xf8, 0x03, 0, 0, 0, 0, 0, 0);
+const YES = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 const DEFAULT_FILES: readonly FwCfgFile[] = [
   { name: 'etc/sercon-port', data: COM1 },
   { name: 'etc/show-boot-menu', data: new Uint8Array(8) },
+  { name: 'etc/irq0-override', data: YES },
 ];
 
 const VGA_BIOS_NAME = 'vgaroms/vgabios.bin';

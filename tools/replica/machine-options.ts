@@ -91,7 +91,7 @@ export function withMachineOptions<T>(argv: Argv<T>): Argv<T> {
       type: 'string',
       describe: 'Linux: the kernel’s unpacked payload (an ELF file), entered directly',
     })
-    .option('bios', { type: 'string', describe: 'firmware: a ROM of 64 to 256 KiB; disk images default to SeaBIOS' })
+    .option('bios', { type: 'string', describe: 'firmware: a ROM of 64 KiB to 1 MiB; disk images default to SeaBIOS' })
     .option('fw-cfg', {
       type: 'string',
       array: true,

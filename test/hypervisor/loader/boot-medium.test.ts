@@ -37,8 +37,8 @@ describe('recogniseMedium', () => {
   test.each([0xe9, 0xea, 0xeb])(
     'a ROM of a BIOS’s size that begins with jump %i at the reset vector is a BIOS',
     (jump) => {
-      for (const kib of [64, 128, 192, 256]) expect(recogniseMedium(head(), tail(jump), kib * KIB)).toBe('bios');
-      for (const kib of [32, 65, 320]) expect(recogniseMedium(head(), tail(jump), kib * KIB)).toBeNull();
+      for (const kib of [64, 128, 192, 256, 1024]) expect(recogniseMedium(head(), tail(jump), kib * KIB)).toBe('bios');
+      for (const kib of [32, 65, 1088]) expect(recogniseMedium(head(), tail(jump), kib * KIB)).toBeNull();
     },
   );
 

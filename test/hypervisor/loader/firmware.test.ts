@@ -15,16 +15,16 @@ function firmware(kib: number): Uint8Array {
 }
 
 describe('the size of a BIOS', () => {
-  test.each([64, 128, 192, 256])('%d KiB are accepted', (kib) => {
+  test.each([64, 128, 192, 256, 960, 1024])('%d KiB are accepted', (kib) => {
     expect(() => checkFirmware(firmware(kib), 'bios.bin')).not.toThrow();
   });
 
-  test.each([0, 1, 512, 64 * KIB - 1, 64 * KIB + 1, 96 * KIB, 256 * KIB + 1, 320 * KIB, 512 * KIB])(
+  test.each([0, 1, 512, 64 * KIB - 1, 64 * KIB + 1, 96 * KIB, 256 * KIB + 1, 1088 * KIB, 2048 * KIB])(
     '%d bytes are refused by name',
     (bytes) => {
       const attempt = (): void => checkFirmware(new Uint8Array(bytes), 'some.rom');
       expect(attempt).toThrow(ConfigError);
-      expect(attempt).toThrow(/--bios.*some\.rom.*64, 128, 192 or 256 KiB.*bytes/s);
+      expect(attempt).toThrow(/--bios.*some\.rom.*64 KiB to 1 MiB.*bytes/s);
     },
   );
 });
@@ -35,6 +35,7 @@ describe('the copy below 1 MiB', () => {
     [128, 0xe0000],
     [192, 0xe0000],
     [256, 0xe0000],
+    [1024, 0xe0000],
   ])('of %d KiB begins at %d and ends at 1 MiB', (kib, start) => {
     const ram = new FakeRam();
     const bytes = firmware(kib);

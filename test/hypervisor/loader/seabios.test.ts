@@ -7,6 +7,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ioApicPin } from '../../../devices/io-apic.js';
 import { ANSWERS, bootDisk, SECTOR_BYTES } from './bios-sector.js';
 import { FirmwareMachine } from './firmware-machine.js';
 
@@ -52,6 +53,19 @@ function firmwareTests(): void {
     expect(machine.console).toContain('Booting from Hard Disk...');
     expect(machine.console).toContain('boot\r\n');
     expect(machine.machine.board.debugConsole.text()).toContain('PCI: init bdf=00:01.1 id=8086:7010');
+    machine.machine.vcpu.dispose();
+  });
+
+  test('its MP tables put the timer at the pin of the I/O APIC where it is', () => {
+    const override = { name: 'etc/irq0-override', data: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0) };
+    const machine = new FirmwareMachine(firmware('bios-256k.bin'), bootDisk(), [SERIAL_CONSOLE, override]);
+    expect(machine.run(INSTRUCTIONS_MAX)).toBe(42);
+    const rom = Buffer.from(machine.machine.vcpu.ram.read(0xe0000, 0x20000)!);
+    // An ISA interrupt: type, kind, flags, bus, IRQ, APIC, pin (MultiProcessor Specification 1.4, 4.3.4).
+    const isaInterrupt = (irq: number, pin: number) => rom.indexOf(Buffer.from([3, 0, 0, 0, 1, irq, 0, pin]));
+    const table = rom.indexOf('PCMP');
+    expect(isaInterrupt(0, ioApicPin(0))).toBeGreaterThan(table);
+    expect(isaInterrupt(0, 0)).toBe(-1);
     machine.machine.vcpu.dispose();
   });
 
