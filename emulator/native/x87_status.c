@@ -5,13 +5,15 @@
  * The engine keeps the exception flags of its arithmetic and never tells the guest, and it raises #MF at FWAIT only.
  * Here each flag reaches the status word at its instruction, and a waiting instruction that finds an unmasked one
  * faults (with CR0.NE; without, the guest sees ES only). An instruction that loads its operand into the engine's FT0
- * first is asked there, once. The engine has no denormal-operand flag, no C1 and no stack faults for these: x87_stack.c does.
+ * first is asked there, once. Denormal operands: x87_operands.h. The engine has no C1 and no stack faults for these: x87_stack.c does.
  * What loads a control word changes which of the exceptions told before are unmasked, and so ES and B.
  * Source: Intel SDM volume 1, sections 8.1.3, 8.5 and 8.7; volume 2, FLDCW; volume 3, 2.5 (CR0.NE). */
 #include "interpose.h"
 #include "x87.h"
+#include "x87_operands.h"
 
 #define HOST_PC ((uintptr_t)__builtin_return_address(0))
+#define X87_ALL (X87_EXCEPTIONS | X87_ES | X87_BUSY)
 #define FLAGS(env) FIELD(env, ENV_OFF_FP_STATUS + STATUS_OFF_FLAGS, uint8_t)
 
 /* LDMXCSR sets its flush to zero here, too. */
@@ -28,11 +30,11 @@ static void wait_for(CPUX86State *env, uintptr_t host_pc)
     forget(env);
 }
 
-/* The library's flags have the bits of the status word, but for the denormal ones (2, 64, 128). */
+/* The library's flags have the bits of the status word, but for its own denormal ones (64, 128); 2 is ours. */
 static void tell(CPUX86State *env)
 {
     unsigned status = FIELD(env, ENV_OFF_FPUS, uint16_t);
-    status |= FLAGS(env) & (X87_IE | X87_ZE | X87_OE | X87_UE | X87_PE);
+    status |= FLAGS(env) & X87_EXCEPTIONS;
     if (status & ~FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_EXCEPTIONS)
         status |= X87_ES | X87_BUSY;
     FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;
@@ -62,8 +64,13 @@ static void quiet(CPUX86State *env)
         x->significand |= UINT64_C(3) << 62;
 }
 
+static void tell_denormal(CPUX86State *env, enum x87_class a, enum x87_class b)
+{
+    if (x87_denormal_counts(a, b) && !(FLAGS(env) & (X87_IE | X87_ZE)))
+        FLAGS(env) |= X87_DE;
+}
+
 #define WAITS wait_for(env, HOST_PC)
-#define GOES_ON forget(env)
 #define OPERATION(result, keep, give, name, start, declared, passed)                                         \
     result __real_helper_##name##_x86_64 declared;                                                           \
     result __wrap_helper_##name##_x86_64 declared;                                                           \
@@ -79,58 +86,122 @@ static void quiet(CPUX86State *env)
 #define PLAIN(name, start) NOTHING(name, start, (CPUX86State *env), (env))
 #define NUMBERED(name) NOTHING(name, WAITS, (CPUX86State *env, int number), (env, number))
 #define WITH(type, name) NOTHING(name, WAITS, (CPUX86State *env, type operand), (env, operand))
-#define LOAD(type, name) OPERATION(void, , quiet(env), name, WAITS, (CPUX86State *env, type operand), (env, operand))
+#define LOAD(type, name, class)                                                                              \
+    OPERATION(void, tell_denormal(env, class, X87_ORDINARY);, quiet(env), name, WAITS, (CPUX86State *env, type operand), (env, operand))
 
-/* FT0 is loaded already: the instruction has been asked. */
-PLAIN(fadd_ST0_FT0, GOES_ON)
-PLAIN(fmul_ST0_FT0, GOES_ON)
-PLAIN(fsub_ST0_FT0, GOES_ON)
-PLAIN(fsubr_ST0_FT0, GOES_ON)
-PLAIN(fcom_ST0_FT0, GOES_ON)
-PLAIN(fucom_ST0_FT0, GOES_ON)
-PLAIN(fcomi_ST0_FT0, GOES_ON)
-PLAIN(fucomi_ST0_FT0, GOES_ON)
-NUMBERED(fadd_STN_ST0)
-NUMBERED(fmul_STN_ST0)
-NUMBERED(fsub_STN_ST0)
-NUMBERED(fsubr_STN_ST0)
-NUMBERED(fmov_FT0_STN)
+static __thread enum x87_class loaded;   /* what FT0 holds */
+
+/* FT0 is loaded already: the instruction has been asked. The engine calls every division by 0 one, that of 0 and infinity as
+ * well: the status word is what it was before. */
+#define WITH_FT0(name, keeps_st0)                                                                            \
+    void __real_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
+    {                                                                                                        \
+        struct x87_float *x = x87_register(env, 0), kept = *x;                                               \
+        uint16_t exceptions = FIELD(env, ENV_OFF_FPUS, uint16_t) & X87_ALL;                                  \
+        forget(env);                                                                                         \
+        x87_normalize(x);                                                                                    \
+        __real_helper_##name##_x86_64(env);                                                                  \
+        if (keeps_st0)                                                                                       \
+            *x = kept;                                                                                       \
+        FIELD(env, ENV_OFF_FPUS, uint16_t) = (FIELD(env, ENV_OFF_FPUS, uint16_t) & ~X87_ALL) | exceptions;   \
+        tell_denormal(env, x87_class_of(kept), loaded);                                                      \
+        tell(env);                                                                                           \
+    }
+WITH_FT0(fadd_ST0_FT0, false)
+WITH_FT0(fmul_ST0_FT0, false)
+WITH_FT0(fsub_ST0_FT0, false)
+WITH_FT0(fsubr_ST0_FT0, false)
+WITH_FT0(fdiv_ST0_FT0, false)
+WITH_FT0(fdivr_ST0_FT0, false)
+WITH_FT0(fcom_ST0_FT0, true)
+WITH_FT0(fucom_ST0_FT0, true)
+WITH_FT0(fcomi_ST0_FT0, true)
+WITH_FT0(fucomi_ST0_FT0, true)
+
+/* ST(n) takes the result. */
+#define INTO_STN(name)                                                                                       \
+    void __real_helper_##name##_x86_64(CPUX86State *env, int number);                                        \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, int number);                                        \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, int number)                                         \
+    {                                                                                                        \
+        struct x87_float *x = x87_register(env, 0), *y = x87_register(env, number), kept = *x;               \
+        enum x87_class class = x87_class_of(*y);                                                             \
+        uint16_t exceptions = FIELD(env, ENV_OFF_FPUS, uint16_t) & X87_ALL;                                  \
+        wait_for(env, HOST_PC);                                                                              \
+        x87_normalize(x);                                                                                    \
+        x87_normalize(y);                                                                                    \
+        __real_helper_##name##_x86_64(env, number);                                                          \
+        if (x != y)                                                                                          \
+            *x = kept;                                                                                       \
+        FIELD(env, ENV_OFF_FPUS, uint16_t) = (FIELD(env, ENV_OFF_FPUS, uint16_t) & ~X87_ALL) | exceptions;   \
+        tell_denormal(env, x87_class_of(kept), class);                                                       \
+        tell(env);                                                                                           \
+    }
+INTO_STN(fadd_STN_ST0)
+INTO_STN(fmul_STN_ST0)
+INTO_STN(fsub_STN_ST0)
+INTO_STN(fsubr_STN_ST0)
+INTO_STN(fdiv_STN_ST0)
+INTO_STN(fdivr_STN_ST0)
+
+void __real_helper_fmov_FT0_STN_x86_64(CPUX86State *env, int number);
+void __wrap_helper_fmov_FT0_STN_x86_64(CPUX86State *env, int number);
+void __wrap_helper_fmov_FT0_STN_x86_64(CPUX86State *env, int number)
+{
+    struct x87_float *y = x87_register(env, number), kept = *y;
+    wait_for(env, HOST_PC);
+    loaded = x87_class_of(kept);
+    x87_normalize(y);
+    __real_helper_fmov_FT0_STN_x86_64(env, number);
+    *y = kept;
+}
+
+#define LOAD_FT0(type, name, class)                                                                          \
+    void __real_helper_##name##_x86_64(CPUX86State *env, type operand);                                      \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, type operand);                                      \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env, type operand)                                       \
+    {                                                                                                        \
+        wait_for(env, HOST_PC);                                                                              \
+        loaded = class;                                                                                      \
+        __real_helper_##name##_x86_64(env, operand);                                                         \
+        tell(env);                                                                                           \
+    }
+LOAD_FT0(uint32_t, flds_FT0, x87_class_of_single(operand))
+LOAD_FT0(uint64_t, fldl_FT0, x87_class_of_double(operand))
+LOAD_FT0(int32_t, fildl_FT0, X87_ORDINARY)
+
+#define OF_ST0(name)                                                                                         \
+    void __real_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
+    void __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
+    {                                                                                                        \
+        struct x87_float *x = x87_register(env, 0);                                                          \
+        enum x87_class class = x87_class_of(*x);                                                             \
+        wait_for(env, HOST_PC);                                                                              \
+        x87_normalize(x);                                                                                    \
+        __real_helper_##name##_x86_64(env);                                                                  \
+        tell_denormal(env, class, X87_ORDINARY);                                                             \
+        tell(env);                                                                                           \
+    }
+OF_ST0(fsqrt)
+OF_ST0(frndint)
+
 NUMBERED(fmov_STN_ST0)
 NUMBERED(fxchg_ST0_STN)
-WITH(uint32_t, flds_FT0)
-WITH(uint64_t, fldl_FT0)
-WITH(int32_t, fildl_FT0)
-LOAD(uint32_t, flds_ST0)
-LOAD(uint64_t, fldl_ST0)
+LOAD(uint32_t, flds_ST0, x87_class_of_single(operand))
+LOAD(uint64_t, fldl_ST0, x87_class_of_double(operand))
 WITH(int32_t, fildl_ST0)
 WITH(int64_t, fildll_ST0)
 VALUE(uint32_t, fsts_ST0)
 VALUE(uint64_t, fstl_ST0)
 VALUE(int32_t, fistl_ST0)
 VALUE(int64_t, fistll_ST0)
-PLAIN(fsqrt, WAITS)
-PLAIN(frndint, WAITS)
 PLAIN(fchs_ST0, WAITS)
 PLAIN(fabs_ST0, WAITS)
-PLAIN(fldz_FT0, WAITS)
+PLAIN(fldz_FT0, (WAITS, loaded = X87_ORDINARY))
 PLAIN(fpush, WAITS)
-
-/* The engine calls every division by 0 one, that of 0 and infinity as well. */
-#define DIVISION(name, start, declared, passed)                                                              \
-    void __real_helper_##name##_x86_64 declared;                                                             \
-    void __wrap_helper_##name##_x86_64 declared;                                                             \
-    void __wrap_helper_##name##_x86_64 declared                                                              \
-    {                                                                                                        \
-        uint16_t status = FIELD(env, ENV_OFF_FPUS, uint16_t);                                                \
-        start;                                                                                               \
-        __real_helper_##name##_x86_64 passed;                                                                \
-        FIELD(env, ENV_OFF_FPUS, uint16_t) = status;                                                         \
-        tell(env);                                                                                           \
-    }
-DIVISION(fdiv_ST0_FT0, GOES_ON, (CPUX86State *env), (env))
-DIVISION(fdivr_ST0_FT0, GOES_ON, (CPUX86State *env), (env))
-DIVISION(fdiv_STN_ST0, WAITS, (CPUX86State *env, int number), (env, number))
-DIVISION(fdivr_STN_ST0, WAITS, (CPUX86State *env, int number), (env, number))
 
 /* Constants are rounded as the control word says; the engine's are those to nearest. */
 #define CONSTANT(name, nearest_is_above)                                                                     \
