@@ -178,6 +178,9 @@ void raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int error_code,
     __attribute__((noreturn));
 void cpu_stb_data_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, uintptr_t host_pc);
 uint32_t cpu_ldl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
+uint32_t cpu_lduw_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
+void cpu_stl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, int mmu_idx, uintptr_t host_pc);
+void cpu_stw_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, int mmu_idx, uintptr_t host_pc);
 void *probe_access_x86_64(CPUX86State *env, uint64_t va, int size, int access, int mmu_idx, uintptr_t host_pc);
 void cpu_x86_update_cr0_x86_64(CPUX86State *env, uint32_t value);
 

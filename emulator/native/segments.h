@@ -5,6 +5,7 @@
  *   code_limit.c      the limit of CS: of near jumps, which ask too, and of what is fetched
  *   stack_frames.c    PUSHA, POPA, ENTER
  *   transfers.c       far transfers, exceptions and interrupts: room on the stack, the limit of CS
+ *   task_switch.c     hardware task switches
  *   transfer_checks.c the accesses and exceptions of the engine in them
  *
  * Invariant: whenever a block is looked for, the bits in hflags are those of the segment registers as they are. They

@@ -5,7 +5,7 @@
  *   an exception       gets the manual's vector and error code where the engine has another
  *
  * Which access is which follows from their order: descriptors are read by dwords (a gate's and its code segment's first), the
- * stack pointer of another privilege by words from the task segment, and only task switches touch single bytes.
+ * stack pointer of another privilege by words from the task segment.
  * Source: Intel SDM volume 2, CALL, RET, IRET, INT n (operation); volume 3, 5.8.5 (stack switching), 6.13 (error codes),
  * 20.3 (interrupts in virtual 8086 mode). */
 #include "interpose.h"
@@ -54,8 +54,6 @@ static unsigned parameters(void) { return now.loaded[1] & 0x1f; }
 
 static unsigned pushed_words(const CPUX86State *env)
 {
-    if (now.task)
-        return 1;
     if (now.kind == CALL)
         return now.inner ? 4 + parameters() : 2;
     return now.words + (now.inner ? (eflags(env) & EFLAGS_VM ? WORDS_V86 : 2) : 0);
@@ -63,11 +61,10 @@ static unsigned pushed_words(const CPUX86State *env)
 
 static void before_push(CPUX86State *env, uint32_t at, unsigned bytes, uintptr_t host_pc)
 {
-    if ((now.kind != CALL && now.kind != INTERRUPT) || now.pushed ||
-        (now.task && FIELD(env, ENV_OFF_TR, uint32_t) == now.task_selector))
+    if ((now.kind != CALL && now.kind != INTERRUPT) || now.pushed)
         return;
     now.pushed = true;
-    bool inner = now.inner && !now.task;
+    bool inner = now.inner;
     struct stack s = inner ? stack_of(env, now.inner_stack, host_pc) : stack_current(env);
     int step = -(int)bytes;
     if (!stack_has_room(s, at - s.base, step, pushed_words(env), bytes))
@@ -168,21 +165,12 @@ uint32_t __wrap_cpu_lduw_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu
 STORE(cpu_stw_mmuidx_ra, 2)
 STORE(cpu_stl_mmuidx_ra, 4)
 
-/* The engine looks at bytes in task switches only. */
-uint32_t __real_cpu_ldub_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
-uint32_t __wrap_cpu_ldub_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
-uint32_t __wrap_cpu_ldub_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc)
-{
-    now.task = true;
-    return __real_cpu_ldub_mmuidx_ra_x86_64(env, va, mmu_idx, host_pc);
-}
-
 /* ---- its exceptions ---- */
 
 /* The stack segment that a task segment names is what it should be, but not present. */
 static bool is_missing_stack(uint32_t error)
 {
-    return now.inner && !now.task && error == (now.inner_stack & INDEX) && IS_WRITABLE_DATA(now.latest) &&
+    return now.inner && error == (now.inner_stack & INDEX) && IS_WRITABLE_DATA(now.latest) &&
            DPL(now.latest) == (now.inner_stack & 3) && DPL(now.latest) == DPL(now.loaded[3]) && !(now.latest & PRESENT);
 }
 
@@ -202,7 +190,7 @@ static void correct(const CPUX86State *env, int *vector, int *error)
         *vector = VECTOR_STACK;
     else if (*vector == VECTOR_PROTECTION && now.kind == JUMP && is_missing_code(env))
         *vector = VECTOR_NOT_PRESENT;
-    else if (*vector == VECTOR_PROTECTION && now.kind == CALL && now.pushed && !now.task)
+    else if (*vector == VECTOR_PROTECTION && now.kind == CALL && now.pushed)
         *error = 0;                                      /* EIP beyond the limit */
     else if (*vector == VECTOR_NOT_PRESENT && now.kind == RETURN && now.loads > now.words + DESCRIPTOR)
         *vector = VECTOR_STACK;

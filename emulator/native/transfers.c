@@ -1,7 +1,8 @@
 /* transfers.c - far CALL, JMP, RET, IRET and the delivery of exceptions and interrupts: what the engine's own functions for
  * them leave out.
  *
- *   before  the state is kept; what is popped must lie within the limit of the stack
+ *   before  a task switch is not the engine's (task_switch.c)
+ *           the state is kept; what is popped must lie within the limit of the stack
  *   inside  the engine's accesses and exceptions: transfer_checks.c
  *   behind  EIP must lie within the limit of CS, else the state is what it was and #GP; accessed bits are set
  *
@@ -10,9 +11,11 @@
  * that is delivered.
  * Source: Intel SDM volume 2, CALL, RET, JMP, IRET, INT n (operation), LTR; volume 3, 3.4.5.1 (accessed), 6.13 (EXT). */
 #include "interpose.h"
+#include "task_switch.h"
 #include "transfers.h"
 
 #define now transfer_now
+#define HOST_PC ((uintptr_t)__builtin_return_address(0))
 #define ACCESSED (1u << 8)
 #define GATE_CALL16 4u
 #define GATE_INTERRUPT16 6u
@@ -30,9 +33,8 @@ static void begin(CPUX86State *env, enum kind kind)
     if (!core_current)
         return;
     now.kind = kind;
-    now.external = now.pushed = now.inner = now.task = false;
+    now.external = now.pushed = now.inner = false;
     now.loads = now.words = now.bytes = 0;
-    now.task_selector = FIELD(env, ENV_OFF_TR, uint32_t);
     now.old_exception = FIELD(env, ENV_OFF_OLD_EXCEPTION, int32_t);
     memcpy(now.before, env, STATE_BYTES);
 }
@@ -59,11 +61,9 @@ static void set_accessed(CPUX86State *env, int number, uintptr_t host_pc)
         return;
     uint32_t table = selector & 4 ? ENV_OFF_LDT : ENV_OFF_GDT, value = *flags |= ACCESSED;
     uint32_t at = FIELD(env, table + SEG_OFF_BASE, uint32_t) + (selector & ~7u) + 4;
-    if (!now.task)
-        swap_state(env);
+    swap_state(env);
     __real_cpu_stl_mmuidx_ra_x86_64(env, at, value, MMU_KERNEL, host_pc);
-    if (!now.task)
-        swap_state(env);
+    swap_state(env);
 }
 
 static bool is_gate16(void)
@@ -79,16 +79,17 @@ void transfer_end(CPUX86State *env, uintptr_t host_pc)
     if (now.kind == NONE)
         return;
     uint64_t *eip = &FIELD(env, ENV_OFF_EIP, uint64_t);
-    bool descriptors = uses_descriptors(env), loads_code = now.loads >= DESCRIPTOR;
-    if (descriptors && !now.task && is_gate16())
+    bool descriptors = uses_descriptors(env);
+    if (descriptors && is_gate16())
         *eip &= UINT16_MAX;
-    if (!now.task && (now.kind != INTERRUPT || descriptors) && (uint32_t)*eip > segment(env, SEG_CS, SEG_OFF_LIMIT)) {
+    if ((now.kind != INTERRUPT || descriptors) && (uint32_t)*eip > segment(env, SEG_CS, SEG_OFF_LIMIT)) {
         swap_state(env);
         transfer_fault(env, VECTOR_PROTECTION, 0, host_pc);
     }
-    for (int number = SEG_ES; number <= SEG_GS && descriptors && loads_code; number++)
-        if (now.task || number == SEG_CS || number == SEG_SS)
-            set_accessed(env, number, host_pc);
+    if (descriptors && now.loads >= DESCRIPTOR) {
+        set_accessed(env, SEG_CS, host_pc);
+        set_accessed(env, SEG_SS, host_pc);
+    }
     now.kind = NONE;
 }
 
@@ -105,6 +106,7 @@ void __real_helper_lcall_protected_x86_64(CPUX86State *env, int selector, uint64
 void __wrap_helper_lcall_protected_x86_64(CPUX86State *env, int selector, uint64_t eip, int shift, uint64_t next);
 void __wrap_helper_lcall_protected_x86_64(CPUX86State *env, int selector, uint64_t eip, int shift, uint64_t next)
 {
+    task_transfer(env, (uint32_t)selector, TASK_CALL, (uint32_t)next, HOST_PC);
     begin(env, CALL);
     __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next);
 }
@@ -113,6 +115,7 @@ void __real_helper_ljmp_protected_x86_64(CPUX86State *env, int selector, uint64_
 void __wrap_helper_ljmp_protected_x86_64(CPUX86State *env, int selector, uint64_t eip, uint64_t next);
 void __wrap_helper_ljmp_protected_x86_64(CPUX86State *env, int selector, uint64_t eip, uint64_t next)
 {
+    task_transfer(env, (uint32_t)selector, TASK_JUMP, (uint32_t)next, HOST_PC);
     begin(env, JUMP);
     __real_helper_ljmp_protected_x86_64(env, selector, eip, next);
 }
@@ -129,7 +132,7 @@ void __real_helper_iret_real_x86_64(CPUX86State *env, int shift);
 void __wrap_helper_iret_real_x86_64(CPUX86State *env, int shift);
 void __wrap_helper_iret_real_x86_64(CPUX86State *env, int shift)
 {
-    begin_return(env, 3, shift, 0, (uintptr_t)__builtin_return_address(0));
+    begin_return(env, 3, shift, 0, HOST_PC);
     __real_helper_iret_real_x86_64(env, shift);
 }
 
@@ -137,7 +140,7 @@ void __real_helper_lret_protected_x86_64(CPUX86State *env, int shift, int releas
 void __wrap_helper_lret_protected_x86_64(CPUX86State *env, int shift, int released);
 void __wrap_helper_lret_protected_x86_64(CPUX86State *env, int shift, int released)
 {
-    begin_return(env, 2, shift, (uint32_t)released, (uintptr_t)__builtin_return_address(0));
+    begin_return(env, 2, shift, (uint32_t)released, HOST_PC);
     __real_helper_lret_protected_x86_64(env, shift, released);
 }
 
@@ -145,10 +148,9 @@ void __real_helper_iret_protected_x86_64(CPUX86State *env, int shift, int next);
 void __wrap_helper_iret_protected_x86_64(CPUX86State *env, int shift, int next);
 void __wrap_helper_iret_protected_x86_64(CPUX86State *env, int shift, int next)
 {
-    if (eflags(env) & NESTED_TASK)
-        begin(env, JUMP);                                /* to another task: nothing is popped */
-    else
-        begin_return(env, 3, shift, 0, (uintptr_t)__builtin_return_address(0));
+    if (core_current && (eflags(env) & NESTED_TASK))
+        task_return(env, (uint32_t)next, HOST_PC);
+    begin_return(env, 3, shift, 0, HOST_PC);
     __real_helper_iret_protected_x86_64(env, shift, next);
 }
 
@@ -157,7 +159,7 @@ void __wrap_helper_ltr_x86_64(CPUX86State *env, int selector);
 void __wrap_helper_ltr_x86_64(CPUX86State *env, int selector)
 {
     if (core_current && !(selector & INDEX))
-        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
+        raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, HOST_PC);
     __real_helper_ltr_x86_64(env, selector);
 }
 
@@ -171,13 +173,25 @@ static void begin_interrupt(CPUX86State *env, bool external, bool error)
 void transfer_exception(CPUState *cpu, CPUX86State *env)
 {
     bool software = FIELD(env, ENV_OFF_EXCEPTION_IS_INT, uint32_t);
-    begin_interrupt(env, !software, !software && (HAS_ERROR >> FIELD(cpu, CPU_OFF_EXCEPTION_INDEX, int32_t) & 1));
+    unsigned vector = FIELD(cpu, CPU_OFF_EXCEPTION_INDEX, uint32_t);
+    bool has_error = !software && (HAS_ERROR >> vector & 1);
+    if (task_interrupt(env, vector, FIELD(env, software ? ENV_OFF_EXCEPTION_NEXT_EIP : ENV_OFF_EIP, uint32_t), !software)) {
+        if (has_error)
+            task_push_error(env, FIELD(env, ENV_OFF_ERROR_CODE, uint32_t));
+        task_end_interrupt(env);
+        return;
+    }
+    begin_interrupt(env, !software, has_error);
     x86_cpu_do_interrupt_x86_64(cpu);                    /* a fault in it is a longjmp back into the engine */
     transfer_end(env, 0);
 }
 
 void transfer_interrupt(CPUX86State *env, int vector)
 {
+    if (task_interrupt(env, (unsigned)vector, FIELD(env, ENV_OFF_EIP, uint32_t), true)) {
+        task_end_interrupt(env);
+        return;
+    }
     begin_interrupt(env, true, false);
     do_interrupt_x86_hardirq_x86_64(env, vector, 1);
     transfer_end(env, 0);

@@ -17,14 +17,13 @@ enum kind { NONE, CALL, JUMP, RETURN, INTERRUPT };
 struct transfer {
     enum kind kind;
     bool external;                       /* an exception, or an interrupt from outside: EXT in error codes */
-    bool pushed, inner, task;            /* the frame was looked at; the stack is another privilege's; a task switch */
+    bool pushed, inner;                  /* the frame was looked at; the stack is another privilege's */
     unsigned loads;                      /* of descriptors and, of RETURN, of the frame */
     uint32_t loaded[4];                  /* the first four: of a gate and of its code segment */
     uint32_t latest, inner_stack;        /* the latest of all; the selector in the task segment */
     unsigned words;                      /* what an interrupt pushes without a stack switch, or what a return pops first */
     unsigned bytes;                      /* of each */
     uint32_t outer;                      /* linear address of what a return to another privilege pops next */
-    uint32_t task_selector;              /* TR before it */
     int32_t old_exception;
     uint8_t before[STATE_BYTES];
 };
