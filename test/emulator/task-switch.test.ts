@@ -191,6 +191,21 @@ describe('an exception through a task gate', () => {
     expect(found.retired).toBe(2);
   });
 
+  test('leaves virtual 8086 mode for a task of 16 bits, whose flags have no VM', () => {
+    const small = { ...descriptor(NEW, NEW_TSS, 0x2b, 0x81), ...tss16() };
+    const found = run({
+      ...{ code: [0xcd, 3], mode: 'v86', registers: { eflags: 0x23002 } },
+      words: { ...small, ...gate(3), ...handler },
+    });
+    expect(found.registers).toMatchObject({
+      eip: TASK + 1,
+      eflags: NT | 2,
+      cs: { selector: 8 },
+      tr: { selector: NEW },
+    });
+    expect([found.word(TSS + 0x20), found.word(TSS + 0x24)]).toEqual([CODE + 1 + 2, 0x23002]);
+  });
+
   test('has EXT in its error codes', () => {
     const words = { ...code, ...tss32(), ...gate(UD), ...descriptor(NEW, NEW_TSS, 0x67, 0x09) };
     expect(run({ code: [0x0f, 0x0b], words })).toMatchObject({ vector: NP, error: NEW + 1, at: 1 });

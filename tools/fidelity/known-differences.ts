@@ -254,6 +254,14 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       (onlyFields(d, /^memory$/) || [STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT].includes(d.vector)),
   },
   {
+    id: 'descriptor-accessed',
+    wrong: 'qemu',
+    what: 'LAR of a segment that a far transfer has loaded: ft86 has set its accessed bit, QEMU has not',
+    source: 'Intel SDM volume 3, 3.4.5.1',
+    matches: (d) =>
+      /^0f02/.test(opcode(d)) && d.fields.every((field) => ONE_REGISTER.test(field.name) && onlyBits(field, 0x100)),
+  },
+  {
     id: 'iret-v86',
     wrong: 'qemu',
     what: 'IRET outside of ring 0 that pops EFLAGS with VM set: ft86 stays in protected mode, QEMU enters virtual 8086 mode',
