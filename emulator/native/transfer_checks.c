@@ -210,4 +210,3 @@ void __wrap_raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int erro
     correct(env, &vector, &error);
     __real_raise_exception_err_ra_x86_64(env, vector, error, host_pc);
 }
-

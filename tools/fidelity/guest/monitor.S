@@ -23,7 +23,6 @@
         /* a frame after everything was pushed */
         .set    F_VECTOR, 48
         .set    F_EIP, 56
-        .set    F_EFLAGS, 64
         /* a sequence's table entry */
         .set    E_KIND, 0
         .set    E_CS_BASE, 4
@@ -207,8 +206,8 @@ record:
         mov     ds, eax
         mov     es, eax
 record_frame:
+        and     dword ptr ss:[esp + F_EIP + 8], ~0x10000 /* RF of EFLAGS: QEMU pushes none */
         cld
-        and     dword ptr ss:[esp + F_EFLAGS], ~0x10000 /* RF: QEMU pushes none */
         mov     edi, [trace]
         mov     esi, esp
         mov     ecx, 23
@@ -231,10 +230,9 @@ record_frame:
         cmp     edx, CODE_BYTES
         jae     next_sequence
         movzx   edx, byte ptr [edx + LENGTHS]
-        dec     edx
-        cmp     edx, 15
+        lea     eax, [edx - 1]
+        cmp     eax, 15
         jae     next_sequence
-        inc     edx
         add     ss:[esp + F_EIP], edx
 resume:
         cmp     dword ptr [stepping], 0
