@@ -18,6 +18,10 @@ export interface DiskBackend {
    * (no space, I/O error, a sector that is not there) is a completion with status `error`, the guest's to handle.
    */
   submit(request: DiskRequest, done: (completion: DiskCompletion) => void): void;
+  /**
+   * The data of a read when that takes no waiting, in the place of submit(); null: it must be submitted. Absent: always so.
+   */
+  readAtOnce?(request: DiskRequest): Uint8Array | null;
   /** Wait for the requests in flight, then release the storage. Nothing may be submitted afterwards. */
   close(): Promise<void>;
 }

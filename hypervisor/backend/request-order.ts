@@ -34,6 +34,12 @@ export class RequestOrder {
     this.#pending.add(pending);
   }
 
+  /** Whether nothing that is under way stands in the way of `request`. */
+  clear(request: DiskRequest): boolean {
+    for (const other of this.#pending) if (mustWait(request, other.request)) return false;
+    return true;
+  }
+
   /** Resolves when everything submitted so far has finished. */
   async idle(): Promise<void> {
     await Promise.all([...this.#pending].map((pending) => pending.finished));

@@ -123,6 +123,9 @@ const TYPES = [
 ] as const;
 type TypeName = Exclude<(typeof TYPES)[number], ''>;
 
+/** What makes a frame of the log a message: it is large, and is sent as it is behind this. */
+export const LOG_HEAD = Uint8Array.of(TYPES.indexOf('log'));
+
 export function encodeMessage(message: Message): Uint8Array {
   const parts = body(message);
   let bytes = 1;

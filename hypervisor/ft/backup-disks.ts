@@ -19,7 +19,7 @@ import type { KeptWrite } from '../nbd/unflushed-writes.js';
 import { KeptWrites } from './kept-writes.js';
 
 export interface BackupDiskHost {
-  /** Read until it succeeds; `done` once, later, unless the returned function is called before. */
+  /** Read until it succeeds; `done` once, now or later, unless the returned function is called before. */
   read(request: DiskRequest, done: (data: Uint8Array) => void): () => void;
   /** Write or flush this replica's own copy. */
   perform(request: DiskRequest): void;
@@ -36,11 +36,14 @@ export interface BackupDisksOptions {
   readonly host: BackupDiskHost;
 }
 
+/** Drives have numbers of a byte in the log. */
+const DRIVES_MAX = 256;
+
 type DiskEntry = Extract<Entry, { kind: 'disk' }>;
 
 interface Reading {
   data: Uint8Array | null;
-  readonly cancel: () => void;
+  cancel: () => void;
 }
 
 export class BackupDisks {
@@ -48,9 +51,9 @@ export class BackupDisks {
   readonly #drives: readonly BackupDrive[];
   readonly #kept: readonly (KeptWrites | null)[];
   readonly #host: BackupDiskHost | null;
-  readonly #reading = new Map<string, Reading>();
+  readonly #reading = new Map<number, Reading>();
   #readsDone = 0;
-  /** Called when a read that may be waited for is there. */
+  /** Called when a read that took a while, and may be waited for, is there. */
   onData: () => void = () => undefined;
 
   /** `machine` may have requests under way from before. */
@@ -117,15 +120,15 @@ export class BackupDisks {
   #read(request: DiskRequest): void {
     assert(this.#host !== null, 'a backup that reads disks has a host');
     const patch = this.#kept[request.drive]?.patch(request);
-    const reading: Reading = {
-      data: null,
-      cancel: this.#host.read(request, (data) => {
-        patch?.(data);
-        reading.data = data;
-        this.onData();
-      }),
-    };
+    const reading: Reading = { data: null, cancel: () => undefined };
     this.#reading.set(keyOf(request), reading);
+    let later = false;
+    reading.cancel = this.#host.read(request, (data) => {
+      patch?.(data);
+      reading.data = data;
+      if (later) this.onData();
+    });
+    later = true;
   }
 
   #done(entry: DiskEntry): void {
@@ -141,6 +144,6 @@ export class BackupDisks {
   }
 }
 
-function keyOf({ drive, tag }: { readonly drive: number; readonly tag: number }): string {
-  return `${drive}:${tag}`;
+function keyOf({ drive, tag }: { readonly drive: number; readonly tag: number }): number {
+  return tag * DRIVES_MAX + drive;
 }

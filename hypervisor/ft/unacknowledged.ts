@@ -9,10 +9,16 @@
  */
 import { assert } from '../../emulator/errors.js';
 
+/** A message: `body` behind `head`. */
+export interface SentMessage {
+  readonly head: Uint8Array;
+  readonly body: Uint8Array;
+}
+
 interface Item {
   readonly firstSeq: number;
   readonly lastSeq: number;
-  readonly messages: readonly Uint8Array[];
+  readonly messages: readonly SentMessage[];
 }
 
 /** In the place of an item that was acknowledged. */
@@ -29,7 +35,7 @@ export class Unacknowledged {
   }
 
   /** Messages that bring every entry up to `lastSeq` were sent. */
-  sent(messages: readonly Uint8Array[], lastSeq: number): void {
+  sent(messages: readonly SentMessage[], lastSeq: number): void {
     assert(lastSeq >= this.#nextSeq, 'what is sent follows what was sent');
     this.#items.push({ firstSeq: this.#nextSeq, lastSeq, messages });
     this.#nextSeq = lastSeq + 1;
@@ -54,7 +60,7 @@ export class Unacknowledged {
    * What a backup lacks that holds every entry before `nextSeq`, in order.
    * Null: it does not stand where one item ends and the next begins, or before what it has acknowledged.
    */
-  after(nextSeq: number): Uint8Array[] | null {
+  after(nextSeq: number): SentMessage[] | null {
     if (nextSeq === this.#nextSeq) return [];
     const first = this.#items.findIndex(({ firstSeq }, i) => i >= this.#head && firstSeq === nextSeq);
     return first === -1 ? null : this.#items.slice(first).flatMap(({ messages }) => messages);

@@ -48,6 +48,11 @@ export class ByteWriter {
     return this.#bytes.subarray(start, end);
   }
 
+  /** Overwrite bytes written before. */
+  patchBytes(offset: number, data: Uint8Array): void {
+    this.#bytes.set(data, offset);
+  }
+
   /** A copy of everything written that the caller owns. */
   copy(start = 0): Uint8Array {
     return new Uint8Array(this.#bytes.subarray(start, this.#length));

@@ -17,6 +17,7 @@
  * Source: CRC-32 is that of ISO 3309 and zlib, polynomial 04C11DB7.
  */
 import { crc32 } from 'node:zlib';
+import { pooledBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import type { LogAccount } from './account.js';
 import { ByteReader, ByteWriter } from './bytes.js';
@@ -125,11 +126,14 @@ export class FrameWriter {
     head.varint(this.#nextSeq - this.#firstSeq);
     head.u8(this.#before.vector);
     head.u8(this.#before.tickVector);
-    const entries = this.#encoder.writer.view(HEAD_BYTES_MAX);
-    const frame = new Uint8Array(FRAME_PREFIX_BYTES + head.length + entries.length);
-    frame.set(head.view(), FRAME_PREFIX_BYTES);
-    frame.set(entries, FRAME_PREFIX_BYTES + head.length);
-    const view = new DataView(frame.buffer);
+    // The head lies right before the entries, at the end of the room kept for it.
+    const { writer } = this.#encoder;
+    const start = HEAD_BYTES_MAX - head.length - FRAME_PREFIX_BYTES;
+    writer.patchBytes(start + FRAME_PREFIX_BYTES, head.view());
+    const written = writer.view(start);
+    const frame = pooledBytes(written.length);
+    frame.set(written);
+    const view = new DataView(frame.buffer, frame.byteOffset, FRAME_PREFIX_BYTES);
     view.setUint32(0, frame.length - FRAME_PREFIX_BYTES, true);
     view.setUint32(4, frameCrc(frame.subarray(FRAME_PREFIX_BYTES)), true);
     this.#account?.addWire(frame.length);

@@ -30,6 +30,11 @@ export class OwnDisks implements BackupDiskHost {
 
   read(request: DiskRequest, done: (data: Uint8Array) => void): () => void {
     const backend = this.#backend(request);
+    const cached = backend.readAtOnce?.(request) ?? null;
+    if (cached !== null) {
+      done(cached);
+      return () => undefined;
+    }
     let cancelled = false;
     let said = false;
     let timer: NodeJS.Timeout | undefined;

@@ -8,15 +8,17 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
-import { decodeMessage, encodeMessage, type End, type Message } from '../../hypervisor/channel/messages.js';
+import { decodeMessage, encodeMessage, LOG_HEAD, type End, type Message } from '../../hypervisor/channel/messages.js';
 import { DecodeError } from '../../emulator/errors.js';
 import type { Resume } from '../../hypervisor/channel/resume-messages.js';
 import { FailureDetector } from '../../hypervisor/ft/failure-detector.js';
 import { LagGovernor } from '../../hypervisor/ft/lag-governor.js';
 import { StallWatch } from '../../hypervisor/ft/stall-watch.js';
-import { Unacknowledged } from '../../hypervisor/ft/unacknowledged.js';
+import { Unacknowledged, type SentMessage } from '../../hypervisor/ft/unacknowledged.js';
 import { hostMs } from './host-time.js';
 import { Samples } from './result.js';
+
+const NO_HEAD = new Uint8Array(0);
 
 export interface PrimaryLinkOptions {
   readonly detectMs: number;
@@ -88,7 +90,7 @@ export class PrimaryLink {
     this.#lastSeq = lastSeq;
     this.#detector.expectsAck(now);
     this.#governor.sent(lastSeq, now);
-    this.#send([encodeMessage({ type: 'log', frame })], lastSeq);
+    this.#send([{ head: LOG_HEAD, body: frame }], lastSeq);
   }
 
   /** Send the frames of a checkpoint, which counts as entry `seq`. */
@@ -96,7 +98,10 @@ export class PrimaryLink {
     if (this.#closed) return;
     this.#lastSeq = seq;
     this.#detector.expectsAck(hostMs());
-    this.#send(frames, seq);
+    this.#send(
+      frames.map((body) => ({ head: NO_HEAD, body })),
+      seq,
+    );
   }
 
   /**
@@ -114,7 +119,7 @@ export class PrimaryLink {
     this.#drop();
     this.#listen(connection);
     connection.send(encodeMessage({ type: 'resumed' }));
-    for (const message of rest) connection.send(message);
+    for (const { head, body } of rest) connection.sendParts(head, body);
     this.#holds(nextSeq - 1, now);
     return brokenMs;
   }
@@ -213,9 +218,9 @@ export class PrimaryLink {
     this.#connection = null;
   }
 
-  #send(messages: readonly Uint8Array[], lastSeq: number): void {
+  #send(messages: readonly SentMessage[], lastSeq: number): void {
     if (this.#options.secret !== null) this.#unacknowledged.sent(messages, lastSeq);
-    for (const message of messages) this.#connection?.send(message);
+    for (const { head, body } of messages) this.#connection?.sendParts(head, body);
   }
 
   #receive(bytes: Uint8Array): void {

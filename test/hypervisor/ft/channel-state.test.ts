@@ -15,7 +15,7 @@ import {
   type ChannelState,
   type ChannelStep,
 } from '../../../hypervisor/ft/channel-state.js';
-import { Unacknowledged } from '../../../hypervisor/ft/unacknowledged.js';
+import { Unacknowledged, type SentMessage } from '../../../hypervisor/ft/unacknowledged.js';
 
 const INPUTS = {
   closed: { kind: 'closed' },
@@ -88,6 +88,8 @@ interface Wire {
   open: boolean;
 }
 
+const NO_HEAD = new Uint8Array(0);
+
 /** Both sides as they are built from the product's parts; an item is its first entry's number and `size` entries long. */
 class Pair {
   readonly log = new Unacknowledged(0);
@@ -111,7 +113,7 @@ class Pair {
     const first = this.nextSeq;
     this.nextSeq += entries;
     this.sizes.set(first, entries);
-    this.log.sent([Uint8Array.of(first & 0xff, first >> 8)], this.nextSeq - 1);
+    this.log.sent([{ head: NO_HEAD, body: Uint8Array.of(first & 0xff, first >> 8) }], this.nextSeq - 1);
     if (this.live?.open === true) this.live.toBackup.push(first);
   }
 
@@ -177,8 +179,8 @@ class Pair {
   }
 }
 
-function numberOf(bytes: Uint8Array): number {
-  return bytes[0]! | (bytes[1]! << 8);
+function numberOf({ body }: SentMessage): number {
+  return body[0]! | (body[1]! << 8);
 }
 
 const STEPS = ['send', 'arrive', 'answer', 'break', 'stall', 'dial', 'fail', 'retry', 'late-ack'] as const;
@@ -230,7 +232,7 @@ test('every item arrives once and in order, however often connections break', ()
 });
 
 describe('what is not acknowledged', () => {
-  const item = (first: number): Uint8Array[] => [Uint8Array.of(first)];
+  const item = (first: number): SentMessage[] => [{ head: Uint8Array.of(6), body: Uint8Array.of(first) }];
 
   test('is given again from where the backup stands, in order', () => {
     const log = new Unacknowledged(10);
