@@ -95,15 +95,18 @@ static void set_busy(const struct switching *s, uint32_t selector, bool busy)
 
 /* ---- from one to the other ---- */
 
+/* All that the switch writes before it can no longer fail. */
 static void need_all_writable(const struct switching *s, const struct format *old, uint32_t old_base, uint32_t old_entry,
-                              uint32_t new_base, uint32_t new_entry, bool nests)
+                              uint32_t new_base, uint32_t new_entry, enum task_source source)
 {
     need_writable(s, old_base + old->eip);
     need_writable(s, old_base + old->size - 1);
-    need_writable(s, old_entry + 4);
-    need_writable(s, new_entry + 4);
-    if (nests)
+    if (source == TASK_CALL)
         need_writable(s, new_base);
+    else
+        need_writable(s, old_entry + 4);
+    if (source != TASK_RETURN)
+        need_writable(s, new_entry + 4);
 }
 
 /* TR and what comes with it. */
@@ -130,7 +133,7 @@ static void task_switch(CPUX86State *env, uint32_t selector, enum task_source so
     const struct format *old_format = format_of(FIELD(env, ENV_OFF_TR + SEG_OFF_FLAGS, uint32_t));
     read_image(&s, base, format_of(d.high), &image);
     need_all_writable(&s, old_format, old, table_address(env, old_selector), base, table_address(env, selector),
-                      source == TASK_CALL);
+                      source);
     save(&s, old, old_format, eip, source != TASK_RETURN);
     if (source == TASK_CALL) {
         store(&s, base, old_selector, 2);
