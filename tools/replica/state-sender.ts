@@ -10,12 +10,7 @@
  * breaks; handing it over and hooks.sent() are one step, with nothing in between.
  */
 import { ReplicaError } from '../../emulator/errors.js';
-import {
-  decodeMessage,
-  encodeMessage,
-  type Message,
-  type Welcome,
-} from '../../hypervisor/channel/messages.js';
+import { decodeMessage, encodeMessage, type Message, type Welcome } from '../../hypervisor/channel/messages.js';
 import { isCopyMessage } from '../../hypervisor/channel/copy-messages.js';
 import type { OwnDisk } from '../../hypervisor/backend/own-disk.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
