@@ -15,17 +15,11 @@ import type { FrameWriter } from '../log/frame.js';
 import type { Machine, MachineExit } from '../machine/machine.js';
 import type { ClockPolicy } from './clock-policy.js';
 import { DiskQueue } from './disk-queue.js';
+import type { Input } from './input.js';
 import type { OutputGate } from './output-gate.js';
 import { Recorder, type LiveHost } from './recorder.js';
 import { Settings } from './settings.js';
 import { SliceSize } from './slice-size.js';
-
-/** Something that reaches the guest from outside. */
-export type Input =
-  | { readonly kind: 'packet'; readonly nic: number; readonly data: Uint8Array }
-  | { readonly kind: 'disk'; readonly completion: DiskCompletion }
-  | { readonly kind: 'serial'; readonly data: Uint8Array }
-  | { readonly kind: 'control'; readonly control: Control };
 
 /** running: step again soon; idle: nothing to do before `untilNs` (host time) or an input; stopped: the run is over. */
 export type LiveStep =

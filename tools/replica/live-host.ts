@@ -1,6 +1,6 @@
 /** Where a live replica's outputs go: disks, switch ports, the console, the recording and the backup. */
 import { ReplicaError } from '../../emulator/errors.js';
-import type { Input } from '../../hypervisor/ft/live-replica.js';
+import type { Input } from '../../hypervisor/ft/input.js';
 import type { LiveHost } from '../../hypervisor/ft/recorder.js';
 import type { LiveSessionOptions } from './live-session-options.js';
 

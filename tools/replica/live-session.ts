@@ -8,7 +8,8 @@
  */
 import { ReplicaError } from '../../emulator/errors.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
-import { LiveReplica, type Input, type RunEnd } from '../../hypervisor/ft/live-replica.js';
+import type { Input } from '../../hypervisor/ft/input.js';
+import { LiveReplica, type RunEnd } from '../../hypervisor/ft/live-replica.js';
 import { LOG_WINDOW_BYTES } from '../../hypervisor/ft/flow-control.js';
 import { OutputGate } from '../../hypervisor/ft/output-gate.js';
 import {

@@ -1,5 +1,5 @@
 /** Plugs a machine's NICs into a switch, for a replica that is live. */
-import type { Input } from '../../hypervisor/ft/live-replica.js';
+import type { Input } from '../../hypervisor/ft/input.js';
 import { macBytes } from '../../hypervisor/machine/machine-config.js';
 import { SwitchPort } from '../switch/switch-port.js';
 import type { NetworkPort } from './live-session-options.js';

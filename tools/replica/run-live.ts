@@ -8,7 +8,7 @@ import { checkAddress } from '../../hypervisor/channel/address.js';
 import type { Listener } from '../../hypervisor/channel/transport.js';
 import type { Arbiter } from '../../hypervisor/ft/arbiter.js';
 import { ClockPolicy } from '../../hypervisor/ft/clock-policy.js';
-import type { Input } from '../../hypervisor/ft/live-replica.js';
+import type { Input } from '../../hypervisor/ft/input.js';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { LogFileWriter } from '../../hypervisor/log/log-file.js';
 import { TappedConsole, type Keyboard, type Typist } from '../console/typist.js';

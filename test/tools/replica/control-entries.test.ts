@@ -3,7 +3,7 @@
  *  Method: real sessions and sockets in this process; inputs as the control socket gives them. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { parseSetting } from '../../../hypervisor/ft/settings.js';
-import type { Input } from '../../../hypervisor/ft/live-replica.js';
+import type { Input } from '../../../hypervisor/ft/input.js';
 import { Rig, until } from './rig.js';
 
 let rig: Rig;
