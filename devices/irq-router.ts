@@ -44,7 +44,7 @@ export class IrqRouter implements DeviceModel {
 
   /** PIRQ (0: PIRQA#) that `pin` (1: INTA# to 4: INTD#) of a slot reaches. */
   pirq(slot: number, pin: number): number {
-    assert(pin >= 1 && pin <= 4, `no interrupt pin ${pin}`);
+    assert(pin >= 1 && pin <= 4, () => `no interrupt pin ${pin}`);
     return (slot + pin + 2) % PIRQ_COUNT;
   }
 

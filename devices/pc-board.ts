@@ -134,14 +134,14 @@ export class PcBoard {
   /** The drive with that index. @throws InvariantError when there is none */
   drive(index: number): Drive {
     const drive = this.#cards.drives[index];
-    assert(drive !== undefined, `there is no drive ${index}`);
+    assert(drive !== undefined, () => `there is no drive ${index}`);
     return drive;
   }
 
   /** The NIC with that index. @throws InvariantError when there is none */
   nic(index: number): Nic {
     const nic = this.#cards.nics[index];
-    assert(nic !== undefined, `there is no NIC ${index}`);
+    assert(nic !== undefined, () => `there is no NIC ${index}`);
     return nic;
   }
 

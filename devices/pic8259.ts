@@ -72,7 +72,7 @@ export class Pic8259Pair implements DeviceModel {
 
   /** Input `irq`, 0 to 15. @throws InvariantError for 2, which the slave drives */
   line(irq: number): IrqLine {
-    assert(Number.isInteger(irq) && irq >= 0 && irq < IRQ_COUNT && irq !== CASCADE, `no interrupt input ${irq}`);
+    assert(Number.isInteger(irq) && irq >= 0 && irq < IRQ_COUNT && irq !== CASCADE, () => `no interrupt input ${irq}`);
     const chip = irq < 8 ? this.#master : this.#slave;
     const bit = 1 << (irq & 7);
     return {

@@ -16,8 +16,8 @@ export class InvariantError extends Error {
 }
 
 /** Throw an {@link InvariantError} unless `condition` holds. Stays on in releases. */
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new InvariantError(message);
+export function assert(condition: boolean, message: string | (() => string)): asserts condition {
+  if (!condition) throw new InvariantError(typeof message === 'string' ? message : message());
 }
 
 /** Bytes from a file or the network that are not what their format says. */

@@ -68,7 +68,7 @@ export function hashBytes(bytes: Uint8Array): Uint8Array {
 }
 
 function assertSafe(value: number, what: string): void {
-  assert(Number.isSafeInteger(value) && value >= 0, `${what} ${value} is not a safe unsigned integer`);
+  assert(Number.isSafeInteger(value) && value >= 0, () => `${what} ${value} is not a safe unsigned integer`);
 }
 
 export class Vcpu {
@@ -141,7 +141,7 @@ export class Vcpu {
 
   /** Deliver an external interrupt. False: that ended in a triple fault. */
   inject(vector: number): boolean {
-    assert(Number.isInteger(vector) && vector >= 0 && vector <= 255, `inject: vector ${vector}`);
+    assert(Number.isInteger(vector) && vector >= 0 && vector <= 255, () => `inject: vector ${vector}`);
     return nativeCore.inject(this.#core, vector);
   }
 

@@ -82,7 +82,14 @@ export class DiskRequestQueue {
   /** Admit an operation under the next tag. The caller emits it when `inFlight` is set. */
   add(operation: DiskOperation, replyTo: ReplyTo): PendingRequest {
     assert(this.#pending.length < REQUESTS_MAX, 'more pending disk requests than the device may take');
-    const request: DiskRequest = { drive: this.#drive, tag: this.#nextTag++, ...operation };
+    const request: DiskRequest = {
+      drive: this.#drive,
+      tag: this.#nextTag++,
+      op: operation.op,
+      sector: operation.sector,
+      bytes: operation.bytes,
+      data: operation.data,
+    };
     const blocked = this.#pending.some((earlier) => conflicts(earlier.request, request));
     const pending: PendingRequest = { request, replyTo, inFlight: !blocked, orphan: false };
     this.#pending.push(pending);

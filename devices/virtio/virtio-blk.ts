@@ -135,12 +135,15 @@ export class VirtioBlk implements DeviceModel {
    */
   complete(completion: DiskCompletion): void {
     const pending = this.#requests.find(completion.tag);
-    assert(pending !== undefined, `drive ${completion.drive}: no request with tag ${completion.tag} is in flight`);
+    assert(
+      pending !== undefined,
+      () => `drive ${completion.drive}: no request with tag ${completion.tag} is in flight`,
+    );
     const { request } = pending;
     const expected = request.op === 'read' && completion.status === 'ok' ? request.bytes : 0;
     assert(
       completion.data.length === expected,
-      `drive ${request.drive} tag ${request.tag}: ${completion.data.length} bytes of data instead of ${expected}`,
+      () => `drive ${request.drive} tag ${request.tag}: ${completion.data.length} bytes of data instead of ${expected}`,
     );
     this.#requests.remove(completion.tag);
     if (!pending.orphan && this.#virtio.usable) this.#finish(pending, completion);

@@ -246,7 +246,7 @@ export class VirtioDevice {
   /** One of the device's own queues. */
   #queue(index: number): Virtqueue {
     const queue = this.#queues[index];
-    assert(queue !== undefined, `virtio device without queue ${index}`);
+    assert(queue !== undefined, () => `virtio device without queue ${index}`);
     return queue;
   }
 

@@ -66,7 +66,7 @@ export class DiskFile implements DiskBackend {
   }
 
   submit(request: DiskRequest, done: (completion: DiskCompletion) => void): void {
-    assert(!this.#closed, `a request for ${this.#path} comes before it is closed`);
+    assert(!this.#closed, () => `a request for ${this.#path} comes before it is closed`);
     assertRequest(request);
     const { drive, tag } = request;
     const cached = this.readAtOnce(request);

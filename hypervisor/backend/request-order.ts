@@ -22,7 +22,7 @@ export class RequestOrder {
   /** Run `perform` as soon as no earlier request stands in its way. It must not fail: errors are its result. */
   run(request: DiskRequest, perform: () => Promise<void>): void {
     for (const { request: other } of this.#pending) {
-      assert(other.tag !== request.tag, `drive ${request.drive}: tag ${request.tag} is already in use`);
+      assert(other.tag !== request.tag, () => `drive ${request.drive}: tag ${request.tag} is already in use`);
     }
     const earlier = [...this.#pending].filter((other) => mustWait(request, other.request));
     const pending: Pending = {
@@ -59,6 +59,6 @@ function mustWait(later: DiskRequest, earlier: DiskRequest): boolean {
 export function assertRequest(request: DiskRequest): void {
   const { op, sector, bytes, data } = request;
   const whole = Number.isSafeInteger(sector) && sector >= 0 && bytes >= 0 && bytes % SECTOR_BYTES === 0;
-  assert(whole, `disk ${op} of ${bytes} bytes at sector ${sector} is whole sectors`);
-  assert(op === 'write' ? data.length === bytes : data.length === 0, `disk ${op} carries its data and no other`);
+  assert(whole, () => `disk ${op} of ${bytes} bytes at sector ${sector} is whole sectors`);
+  assert(op === 'write' ? data.length === bytes : data.length === 0, () => `disk ${op} carries its data and no other`);
 }

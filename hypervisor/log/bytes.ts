@@ -11,7 +11,6 @@
  * outside are DecodeErrors.
  * Source: unsigned LEB128 as in the DWARF 5 standard, section 7.6; UTF-8 as in RFC 3629.
  */
-import { pooledBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 
 /** Longest varint: 2^53 - 1 needs ceil(53 / 7) bytes. */
@@ -239,14 +238,6 @@ export class ByteReader {
   bytes(count: number): Uint8Array {
     this.#need(count);
     return new Uint8Array(this.view(count));
-  }
-
-  /** The next `count` bytes as a private copy that does not live long. */
-  pooled(count: number): Uint8Array {
-    const view = this.view(count);
-    const bytes = pooledBytes(count);
-    bytes.set(view);
-    return bytes;
   }
 
   /** The next `count` bytes as a view. */

@@ -263,7 +263,7 @@ function decodeOther(reader: ByteReader, code: number, flag: boolean, at: number
     case CODE_PACKET: {
       const nic = flag ? reader.u8() : 0;
       if (flag && nic === 0) reader.fail('not-minimal', 'NIC 0 is spelt out');
-      return { kind: 'packet', at, nic, data: reader.pooled(reader.limited(PACKET_BYTES_MAX, 'a packet length')) };
+      return { kind: 'packet', at, nic, data: reader.view(reader.limited(PACKET_BYTES_MAX, 'a packet length')) };
     }
     case CODE_DISK:
       return decodeDisk(reader, flag, at);
@@ -306,6 +306,6 @@ function decodeDisk(reader: ByteReader, flag: boolean, at: number): Entry {
     drive: unit >> 1,
     tag,
     status: unit % 2 === 1 ? 'error' : 'ok',
-    data: reader.pooled(length),
+    data: reader.view(length),
   };
 }

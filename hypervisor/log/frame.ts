@@ -182,7 +182,7 @@ export interface FramePosition {
 }
 
 /**
- * Decode exactly one frame. `expected` is where the log stands (null: anywhere); `fileOffset`, where the
+ * Decode exactly one frame. Packets and disk data are views of `bytes`, which must not change afterwards. `expected` is where the log stands (null: anywhere); `fileOffset`, where the
  * frame lies in its file, is added to the offsets in errors.
  * @throws DecodeError when a byte is damaged, missing or too many, or the frame does not continue the log
  */

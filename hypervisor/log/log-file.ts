@@ -143,7 +143,8 @@ export class LogFileReader {
       const fileOffset = this.#at;
       const bytes = this.#nextFrame();
       if (bytes === null) return;
-      const frame = decodeFrame(bytes, { seq, at }, fileOffset);
+      // The buffer is read into again while entries may still be looked at.
+      const frame = decodeFrame(new Uint8Array(bytes), { seq, at }, fileOffset);
       seq += frame.entries.length;
       at = frame.entries.at(-1)!.at;
       yield frame;

@@ -40,7 +40,7 @@ export class GuestClock {
   /** Guest time in ns at `icount`, which must not lie before the last skip or rate change. */
   nsAt(icount: number): number {
     const elapsed = icount - this.#baseIcount;
-    assert(elapsed >= 0, `guest clock asked about icount ${icount}, before its base ${this.#baseIcount}`);
+    assert(elapsed >= 0, () => `guest clock asked about icount ${icount}, before its base ${this.#baseIcount}`);
     const whole = Math.floor(elapsed / RATE_ONE_NS);
     const rest = elapsed - whole * RATE_ONE_NS;
     return this.#baseNs + whole * this.#rate + Math.floor((rest * this.#rate) / RATE_ONE_NS);
@@ -57,7 +57,7 @@ export class GuestClock {
 
   /** At `icount` let guest time jump forward by `skipNs` and run at `rate` from there (null: unchanged). */
   adjust(icount: number, skipNs: number, rate: number | null): void {
-    assert(skipNs >= 0, `guest time must not run backwards (${skipNs} ns)`);
+    assert(skipNs >= 0, () => `guest time must not run backwards (${skipNs} ns)`);
     const now = this.nsAt(icount);
     this.#baseIcount = icount;
     this.#baseNs = now + skipNs;
@@ -84,6 +84,9 @@ export class GuestClock {
   }
 
   #checkRate(rate: number): void {
-    assert(Number.isSafeInteger(rate) && rate >= RATE_MIN && rate <= RATE_MAX, `clock rate ${rate} is out of range`);
+    assert(
+      Number.isSafeInteger(rate) && rate >= RATE_MIN && rate <= RATE_MAX,
+      () => `clock rate ${rate} is out of range`,
+    );
   }
 }

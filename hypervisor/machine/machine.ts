@@ -161,7 +161,7 @@ export class Machine implements Environment {
 
   /** Let one event happen at the present icount. Kinds that do not touch the machine are refused. */
   apply(entry: Entry): void {
-    assert(entry.at === this.icount, `${entry.kind} entry for icount ${entry.at} applied at ${this.icount}`);
+    assert(entry.at === this.icount, () => `${entry.kind} entry for icount ${entry.at} applied at ${this.icount}`);
     switch (entry.kind) {
       case 'clock':
         this.#adjustClock(entry.skipNs, entry.rate);
