@@ -135,6 +135,15 @@ void debug_access(CPUX86State *env, uint32_t at, uint32_t bytes, bool store, uin
     core_update_watch(c);
 }
 
+void debug_push(CPUX86State *env, uint32_t at, uint32_t bytes)
+{
+    core *c = core_current;
+    if (!c || !(FIELD(env, ENV_OFF_DR + 8 * 7, uint32_t) & 0xff))
+        return;
+    c->debug_hits |= data_breakpoints(env, at, bytes, true);
+    core_update_watch(c);
+}
+
 /* ---- MOV of debug registers, ICEBP ---- */
 
 static void detect(CPUX86State *env, uintptr_t host_pc)

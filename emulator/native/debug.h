@@ -14,6 +14,8 @@ bool debug_steps_halt(core *c);
 /* Whether accesses must be asked about; one is about to be done; ICEBP, of that many bytes, has been. */
 bool debug_asks(const CPUX86State *env);
 void debug_access(CPUX86State *env, uint32_t at, uint32_t bytes, bool store, uintptr_t host_pc);
+/* A far transfer has pushed something: its trap follows the transfer. */
+void debug_push(CPUX86State *env, uint32_t at, uint32_t bytes);
 void debug_icebp(CPUX86State *env, uint32_t length, uintptr_t host_pc);
 /* An exception is about to be delivered; software: by INT n, INT3 or INTO. */
 void debug_before_delivery(core *c, uint32_t vector, bool software);

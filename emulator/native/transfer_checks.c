@@ -8,6 +8,7 @@
  * stack pointer of another privilege by words from the task segment.
  * Source: Intel SDM volume 2, CALL, RET, IRET, INT n (operation); volume 3, 5.8.5 (stack switching), 6.13 (error codes),
  * 20.3 (interrupts in virtual 8086 mode). */
+#include "debug.h"
 #include "interpose.h"
 #include "transfers.h"
 
@@ -161,6 +162,8 @@ uint32_t __wrap_cpu_lduw_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu
     {                                                                                                        \
         before_push(env, (uint32_t)va, size, host_pc);                                                       \
         __real_##name##_x86_64(env, va, value, mmu_idx, host_pc);                                            \
+        if (now.kind == CALL || now.kind == INTERRUPT)                                                       \
+            debug_push(env, (uint32_t)va, size);                                                             \
     }
 STORE(cpu_stw_mmuidx_ra, 2)
 STORE(cpu_stl_mmuidx_ra, 4)

@@ -118,6 +118,12 @@ describe('data breakpoints', () => {
     const third = [0xb8, ...le32(DATA), 0x0f, 0x23, 0xd8]; // mov eax, d; mov dr3, eax
     const both = [...armed(DATA, WRITE, 3, 1), ...third, 0xb8, ...le32(0x10d00488), 0x0f, 0x23, 0xf8];
     expect(run(both, [0xc6, ...at(0, DATA), 7, NOP])).toEqual({ vector: 1, at: 7, dr6: 10 });
+    // A far call, whose second push is that of EIP, and INT3, whose trap is at its handler's first instruction.
+    const far = [0x9a, ...le32(CODE), 8, 0];
+    const begin = -armed(0, 0, 0).length;
+    expect(run(armed(STACK - 8, WRITE, 3), far)).toEqual({ vector: 1, at: begin, dr6: 1 });
+    const handler = HANDLERS + 48 - CODE + begin;
+    expect(run(armed(STACK - 4, WRITE, 3), [0xcc])).toEqual({ vector: 1, at: handler, dr6: 1 });
     const rep = [0xbe, ...le32(DATA + 64), 0xbf, ...le32(DATA - 2), 0xb9, ...le32(5)];
     const stopped = guest([...rep, ...armed(DATA, WRITE, 0), 0xf3, 0xa4, NOP]);
     expect(stopped.run(1000)).toBe('halted');
