@@ -2,7 +2,7 @@
  *
  *   kept       SYSENTER_CS, _ESP, _EIP, MISC_ENABLE, PAT: the engine's
  *   answered   time-stamp counter (guest time), APIC base; writes change nothing
- *   there      what else a Pentium III has and needs no feature of CPUID: read 0, writes change nothing
+ *   there      what else a Pentium III has: read 0, writes change nothing
  *   others     #GP, EFER among them
  *
  * Source: Intel SDM volume 4, 2.22 (P6 family); volume 2, RDMSR and WRMSR; volume 3, 11.4.4 (APIC base). */
@@ -27,6 +27,8 @@ static bool is_there(uint32_t number)
         { MSR_TSC, MSR_TSC }, { 0x17, 0x17 }, { MSR_APIC_BASE, MSR_APIC_BASE }, { 0x2a, 0x2a }, { 0x33, 0x33 },
         { 0x79, 0x79 }, { 0x88, 0x8b },  /* microcode */
         { 0xc1, 0xc2 }, { 0x186, 0x187 },/* performance counters */
+        { 0xfe, 0xfe }, { 0x200, 0x20f }, { 0x250, 0x250 }, { 0x258, 0x259 }, { 0x268, 0x26f },
+        { 0x2ff, 0x2ff },                /* memory types: U-Boot sets them and does not ask CPUID */
         { 0x116, 0x116 }, { 0x118, 0x11b }, { 0x11e, 0x11e },   /* second-level cache */
         { 0x179, 0x17a },                /* machine check: no banks */
         { 0x1d9, 0x1d9 }, { 0x1db, 0x1de }, { 0x1e0, 0x1e0 },   /* debugging */
