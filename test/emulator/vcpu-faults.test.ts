@@ -161,6 +161,14 @@ describe('what CPUID hides does not work', () => {
     expect(outcome(guest([...code, 0x90, 0xf4])).vector).toBe(vector);
   });
 
+  // Firmware of a P6 sets its memory types (MTRR) and does not ask CPUID.
+  test.each([0xfe, 0x200, 0x20f, 0x250, 0x259, 0x26f, 0x2ff])('MSR %i: WRMSR does nothing, RDMSR reads 0', (number) => {
+    const { vcpu } = guest([0xb9, ...le32(number), 0x31, 0xd2, 0xb8, ...le32(6), 0x0f, 0x30, 0x0f, 0x32, 0xf4]);
+    vcpu.run(100);
+    const { eax, edx } = vcpu.getRegisters();
+    expect({ halted: vcpu.halted, eax, edx }).toEqual({ halted: true, eax: 0, edx: 0 });
+  });
+
   test.each([0x02, 0x210, 0x400, 0x12345678, 0xc0000082])('MSR %i: RDMSR and WRMSR are #GP', (number) => {
     for (const opcode of [0x30, 0x32]) {
       const made = guest([0xb9, ...le32(number), 0x31, 0xc0, 0x31, 0xd2, 0x0f, opcode]); // mov ecx; xor eax,eax; xor edx,edx
