@@ -66,6 +66,14 @@ export class Fabric {
     this.#cuts.clear();
   }
 
+  /** TCP between two hosts sends again what was lost after `ms` at the earliest, whatever it has measured. */
+  async retransmitAfter(a: string, b: string, ms: number): Promise<void> {
+    const { number } = this.#link(a, b);
+    const route = (host: string): string =>
+      `route replace 10.87.${number}.0/24 dev l${number} src ${this.address(host, host === a ? b : a)} rto_min ${ms}ms`;
+    await Promise.all([a, b].map((host) => this.#ip(host, [route(host)])));
+  }
+
   close(): void {
     for (const holder of this.#namespaces.values()) holder.kill('SIGKILL');
   }
