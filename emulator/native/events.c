@@ -12,6 +12,8 @@
 
 #define VECTOR_DEBUG 1
 #define GATE_TASK 5u
+#define CR0_NW 0x20000000u
+#define CR0_CD 0x40000000u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
 #define CR4_PAE 0x20u
@@ -258,8 +260,16 @@ static bool pointers_are_wrong(const core *c, uint32_t table)
     return false;
 }
 
+/* Paging wants protected mode; NW without CD is none of the cache's modes. */
+static bool cr0_is_allowed(uint32_t value)
+{
+    return !((value & CR0_PG) && !(value & CR0_PE)) && !((value & CR0_NW) && !(value & CR0_CD));
+}
+
 static bool is_refused(core *c, int reg, uint32_t value)
 {
+    if (reg == 0)
+        return !cr0_is_allowed(value);
     if (reg == 3)
         return paging_on(c) && (env_u32(c, ENV_OFF_CR + 32) & CR4_PAE) && pointers_are_wrong(c, value);
     return (reg == 4 && (value & ~CR4_ALLOWED)) || reg == 8;

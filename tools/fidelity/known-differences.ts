@@ -245,6 +245,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       d.fields.some(({ name, reference }) => name === 'vector' && reference === PAGE_FAULT),
   },
   {
+    id: 'gate-16',
+    wrong: 'qemu',
+    what: 'a gate of 16 bits whose upper word is not 0: ft86 takes 16 bits of its offset, QEMU 32',
+    source: 'Intel SDM volume 3, 21.4: 16-bit gates have 16-bit offsets',
+    matches: (d) =>
+      /^(9a|c[cd]|ff \/3)/.test(template(d)) &&
+      d.fields.every(({ name, ours, reference }) => name === 'eip' && ours === (Number(reference) & 0xffff)),
+  },
+  {
     id: 'stack-frame',
     wrong: 'qemu',
     what: 'PUSHA, POPA and ENTER that fault: ft86 leaves memory and registers as they were, QEMU has stored or loaded a part; ENTER that leads ESP to where a write would fault: ft86 faults, QEMU goes on',
