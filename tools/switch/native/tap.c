@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <node_api.h>
+#include "addon.h"
 #include "watch.h"
 
 static void finalize(napi_env env, void *data, void *hint)
@@ -27,13 +28,6 @@ static void finalize(napi_env env, void *data, void *hint)
     (void)env, (void)hint;
     watch_close(data);
     free(data);
-}
-
-static napi_value number(napi_env env, int64_t n)
-{
-    napi_value v;
-    napi_create_int64(env, n, &v);
-    return v;
 }
 
 /* A file descriptor, or a negative errno. */
@@ -44,11 +38,8 @@ static int open_interface(const char *name)
     if (fd < 0)
         return -errno;
     memcpy(request.ifr_name, name, strlen(name) + 1); /* the caller checked its length */
-    if (ioctl(fd, TUNSETIFF, &request) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
+    if (ioctl(fd, TUNSETIFF, &request) < 0)
+        return addon_give_up(fd);
     return fd;
 }
 
@@ -66,13 +57,13 @@ static napi_value tap_open(napi_env env, napi_callback_info info)
     }
     struct watch *t = calloc(1, sizeof *t);
     if (!t)
-        return number(env, -ENOMEM);
+        return addon_number(env, -ENOMEM);
     *t = (struct watch){ .env = env, .fd = open_interface(name) };
     int status = t->fd < 0 ? t->fd : watch_start(t, v[1]);
     if (status >= 0 && napi_create_external(env, t, finalize, NULL, &external) == napi_ok)
         return external;
     finalize(env, t, NULL);
-    return number(env, status < 0 ? status : -ENOMEM);
+    return addon_number(env, status < 0 ? status : -ENOMEM);
 }
 
 static struct watch *arguments(napi_env env, napi_callback_info info, void **data, size_t *length)
@@ -102,7 +93,7 @@ static napi_value transfer(napi_env env, napi_callback_info info, bool out)
     if (!t)
         return NULL;
     ssize_t n = out ? write(t->fd, data, length) : read(t->fd, data, length);
-    return number(env, n < 0 ? -errno : n);
+    return addon_number(env, n < 0 ? -errno : n);
 }
 
 static napi_value tap_read(napi_env env, napi_callback_info info) { return transfer(env, info, false); }
@@ -118,14 +109,8 @@ static napi_value tap_close(napi_env env, napi_callback_info info)
 
 NAPI_MODULE_INIT()
 {
-    static const struct {
-        const char *name;
-        napi_callback function;
-    } functions[] = { { "open", tap_open }, { "read", tap_read }, { "write", tap_write }, { "close", tap_close } };
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        napi_value f;
-        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &f);
-        napi_set_named_property(env, exports, functions[i].name, f);
-    }
-    return exports;
+    static const struct addon_function functions[] = {
+        { "open", tap_open }, { "read", tap_read }, { "write", tap_write }, { "close", tap_close }
+    };
+    return addon_exports(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <node_api.h>
+#include "addon.h"
 #include "batch.h"
 #include "watch.h"
 
@@ -39,13 +40,6 @@ static void finalize(napi_env env, void *data, void *hint)
     free(u);
 }
 
-static napi_value number(napi_env env, int64_t n)
-{
-    napi_value v;
-    napi_create_int64(env, n, &v);
-    return v;
-}
-
 static napi_value wrong(napi_env env)
 {
     napi_throw_type_error(env, NULL, "ft86 udp: wrong arguments");
@@ -60,11 +54,8 @@ static int open_socket(uint32_t ip, uint32_t port, uint32_t receive_buffer)
     if (fd < 0)
         return -errno;
     if ((receive_buffer && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer)) ||
-        bind(fd, (struct sockaddr *)&address, sizeof address)) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
+        bind(fd, (struct sockaddr *)&address, sizeof address))
+        return addon_give_up(fd);
     return fd;
 }
 
@@ -82,14 +73,14 @@ static napi_value udp_open(napi_env env, napi_callback_info info)
         return wrong(env);
     struct udp *u = calloc(1, sizeof *u);
     if (!u)
-        return number(env, -ENOMEM);
+        return addon_number(env, -ENOMEM);
     int fd = open_socket(ip, port, receive_buffer);
     u->watch = (struct watch){ .env = env, .fd = fd };
     int status = fd < 0 ? fd : watch_start(&u->watch, v[3]);
     if (status >= 0 && napi_create_external(env, u, finalize, NULL, &external) == napi_ok)
         return external;
     finalize(env, u, NULL);
-    return number(env, status < 0 ? status : -ENOMEM);
+    return addon_number(env, status < 0 ? status : -ENOMEM);
 }
 
 static struct udp *socket_of(napi_env env, napi_value value)
@@ -128,7 +119,7 @@ static napi_value udp_receive(napi_env env, napi_callback_info info)
     struct batch batch;
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
     struct udp *u = count == 3 ? batch_of(env, v, &batch) : NULL;
-    return u ? number(env, receive_batch(u->watch.fd, &batch)) : wrong(env);
+    return u ? addon_number(env, receive_batch(u->watch.fd, &batch)) : wrong(env);
 }
 
 static napi_value udp_send(napi_env env, napi_callback_info info)
@@ -145,7 +136,7 @@ static napi_value udp_send(napi_env env, napi_callback_info info)
     for (uint32_t i = first; i < end; i++)
         if (batch.table[ROW * i] > SLOT_BYTES || batch.table[ROW * i + 2] > 0xffff)
             return wrong(env);
-    return number(env, send_batch(u->watch.fd, &u->unsegmented, &batch, first, end));
+    return addon_number(env, send_batch(u->watch.fd, &u->unsegmented, &batch, first, end));
 }
 
 static napi_value udp_port(napi_env env, napi_callback_info info)
@@ -159,7 +150,7 @@ static napi_value udp_port(napi_env env, napi_callback_info info)
     if (!u)
         return wrong(env);
     int status = getsockname(u->watch.fd, (struct sockaddr *)&address, &length);
-    return number(env, status < 0 ? -errno : ntohs(address.sin_port));
+    return addon_number(env, status < 0 ? -errno : ntohs(address.sin_port));
 }
 
 static napi_value udp_close(napi_env env, napi_callback_info info)
@@ -176,18 +167,8 @@ static napi_value udp_close(napi_env env, napi_callback_info info)
 
 NAPI_MODULE_INIT()
 {
-    static const struct {
-        const char *name;
-        napi_callback function;
-    } functions[] = { { "open", udp_open },
-                      { "port", udp_port },
-                      { "receive", udp_receive },
-                      { "send", udp_send },
-                      { "close", udp_close } };
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        napi_value f;
-        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &f);
-        napi_set_named_property(env, exports, functions[i].name, f);
-    }
-    return exports;
+    static const struct addon_function functions[] = {
+        { "open", udp_open }, { "port", udp_port }, { "receive", udp_receive }, { "send", udp_send }, { "close", udp_close }
+    };
+    return addon_exports(env, exports, functions, sizeof functions / sizeof functions[0]);
 }
