@@ -25,7 +25,8 @@ test: build ## set everything up and run the tests (under 10 minutes)
 	@$(MAKE) -s --no-print-directory -C emulator/native check
 	@$(JEST) $(ARGS) --testPathIgnorePatterns '$(GUEST_TESTS)'
 
-test-guests: build guests ## the slow tests: Debian's guests, failing networks and hosts, QEMU (after make extras)
+test-guests: build guests ## the slow tests: sanitizers, Debian's guests, failing networks and hosts, QEMU (after make extras)
+	@$(MAKE) -s --no-print-directory -C emulator/native asan
 	@$(JEST) '$(GUEST_TESTS)'
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript

@@ -46,8 +46,10 @@
 typedef void translate_insn(void *block, CPUState *cpu);
 struct translator_ops { void *before[TRANSLATOR_OPS_BEFORE]; translate_insn *translate; void *after[TRANSLATOR_OPS_AFTER]; };
 
-void __real_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb);
-void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb);
+void __real_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb,
+                                   int instructions_max);
+void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb,
+                                   int instructions_max);
 uint32_t __real_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
@@ -313,20 +315,21 @@ static void translate_one(void *block, CPUState *cpu)
     start_afresh();
 }
 
-void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb)
+void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb,
+                                          int instructions_max)
 {
     core *c = core_current;
     start_afresh();
     checks_begin_block();
     debug_begin_block(tb);
     if (c ? c->config.cpuid_rows == 0 : !probe_current) {
-        __real_translator_loop_x86_64(ops, block, cpu, tb);
+        __real_translator_loop_x86_64(ops, block, cpu, tb, instructions_max);
         return;
     }
     struct translator_ops ours = *ops;
     now.engine = ops->translate;
     ours.translate = translate_one;
-    __real_translator_loop_x86_64(&ours, block, cpu, tb);
+    __real_translator_loop_x86_64(&ours, block, cpu, tb, instructions_max);
     if (!c && FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
                   FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t))
         probe_current->translator_differs = true;
