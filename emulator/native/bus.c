@@ -63,6 +63,12 @@ static uint32_t access_device(core *c, core_access *a, bool restartable)
     return a->value & all_ones;
 }
 
+void core_device_write(core *c, uint32_t address, uint32_t value)
+{
+    core_access a = { CORE_MEMORY_WRITE, address, 4, value };
+    access_device(c, &a, true);
+}
+
 /* ---- ports ---- */
 
 /* The engine omits the I/O privilege check, so do it here. The helper raises #GP (longjmp) unless the
@@ -132,10 +138,10 @@ static bool synchronise(core *c)
 }
 
 /* No device is ever asked about: page tables outside RAM (walks depend on translation) and addresses
- * beyond 4 GiB (nothing is there). */
-static bool is_open_bus(const core *c, uint64_t address)
+ * beyond 4 GiB (nothing is there). Elsewhere *address becomes where the device is. */
+static bool is_open_bus(const core *c, uint64_t *address)
 {
-    return c->walking != WALK_NONE || address >> 32;
+    return c->walking != WALK_NONE || !msr_route_apic(c, address) || *address >> 32;
 }
 
 static uint64_t on_bus_read(uc_engine *uc, uint64_t offset, unsigned size, void *base)
@@ -143,7 +149,7 @@ static uint64_t on_bus_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     core *c = core_current;
     uint64_t address = (uintptr_t)base + offset;
     (void)uc;
-    if (!c || is_open_bus(c, address))
+    if (!c || is_open_bus(c, &address))
         return ~UINT64_C(0);
     bool synchronised = synchronise(c);
     core_access low = { CORE_MEMORY_READ, (uint32_t)address, size > 4 ? 4 : size, 0 };
@@ -160,7 +166,7 @@ static void on_bus_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     core *c = core_current;
     uint64_t address = (uintptr_t)base + offset;
     (void)uc;
-    if (!c || is_open_bus(c, address))
+    if (!c || is_open_bus(c, &address))
         return;
     bool synchronised = synchronise(c);
     core_access low = { CORE_MEMORY_WRITE, (uint32_t)address, size > 4 ? 4 : size, (uint32_t)value };

@@ -130,6 +130,8 @@ struct core {
     uint64_t *page_hash;
 
     uint64_t clock_base_count, clock_base_ns, clock_rate;
+    uint64_t tsc_offset;                 /* what WRMSR has made of the time-stamp counter, less guest time */
+    uint64_t apic_base;                  /* the model-specific register */
     core_stats stats;
     char error[160];
 };
@@ -214,11 +216,18 @@ struct core_ram *rom_map(const uint8_t *bytes, uint32_t count);
 uint64_t ram_offset_of_page(const core *c, uint64_t page);
 const uint8_t *ram_at_offset(const core *c, uint64_t offset);
 static inline void ram_mark(core *c, uint64_t page) { c->dirty[page] = DIRTY_ALL; }
+/* msr.c */
+#define APIC_BASE_AT_RESET UINT64_C(0xfee00900)  /* enabled, bootstrap processor */
+#define APIC_BASE_ENABLED 0x800u
+bool msr_apic_base_is_valid(uint64_t value);     /* as a whole, the bit that cannot be written included */
+/* Where an access to a physical address goes: to the local APIC's own place when its base register says so; false: nowhere. */
+bool msr_route_apic(const core *c, uint64_t *address);
 /* bus.c */
+void core_device_write(core *c, uint32_t address, uint32_t value);   /* of the instruction at EIP */
 bool core_map_bus(core *c, uint64_t start, uint64_t size);
 bool core_install_port_hooks(core *c);
 /* events.c */
-uint64_t core_guest_ns(core *c);                 /* guest time, as RDTSC shows it */
+uint64_t core_time_stamp(core *c);               /* as RDTSC shows it */
 core_cpuid_row core_cpuid(const core *c, uint32_t leaf);
 int core_on_cpuid(uc_engine *uc, void *opaque);
 void core_hide_features(core *c);

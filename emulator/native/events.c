@@ -219,22 +219,22 @@ void core_set_clock(core *c, uint64_t base_count, uint64_t base_ns, uint64_t ns_
     c->clock_rate = ns_per_1024;
 }
 
-uint64_t core_guest_ns(core *c)
+uint64_t core_time_stamp(core *c)
 {
     bool before = c->in_callback;
     c->in_callback = true;                   /* the reading instruction itself is not counted */
     unsigned __int128 passed = (unsigned __int128)(core_count(c) - c->clock_base_count) * c->clock_rate;
     c->in_callback = before;
-    return c->clock_base_ns + (uint64_t)(passed >> 10);
+    return c->clock_base_ns + (uint64_t)(passed >> 10) + c->tsc_offset;
 }
 
 static int on_rdtsc(uc_engine *uc, void *opaque)
 {
     core *c = opaque;
-    uint64_t ns = core_guest_ns(c);
+    uint64_t stamp = core_time_stamp(c);
     (void)uc;
-    set_gpr(c, 0, (uint32_t)ns);
-    set_gpr(c, 2, (uint32_t)(ns >> 32));
+    set_gpr(c, 0, (uint32_t)stamp);
+    set_gpr(c, 2, (uint32_t)(stamp >> 32));
     return 1;
 }
 

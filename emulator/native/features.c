@@ -8,6 +8,7 @@
 
 #define CPUID_ECX_SSE3 1u
 #define CPUID_ECX_AVX (1u << 28)
+#define CPUID_EDX_APIC (1u << 9)
 #define CPUID_EDX_SEP (1u << 11)
 #define CPUID_EXTENDED_ECX_SSE4A (1u << 6)
 #define CPUID_EXTENDED_EDX_3DNOW (1u << 31)
@@ -26,6 +27,8 @@ int core_on_cpuid(uc_engine *uc, void *opaque)
     core *c = opaque;
     uint64_t *regs = &FIELD(c->env, ENV_OFF_REGS, uint64_t);   /* EAX ECX EDX EBX */
     core_cpuid_row found = core_cpuid(c, (uint32_t)regs[0]);
+    if (found.leaf == 1 && !(c->apic_base & APIC_BASE_ENABLED))
+        found.edx &= ~CPUID_EDX_APIC;
     (void)uc;
     regs[0] = found.eax;
     regs[3] = found.ebx;

@@ -1,18 +1,23 @@
 /* msr.c - model-specific registers.
  *
  *   kept       SYSENTER_CS, _ESP, _EIP, MISC_ENABLE, PAT: the engine's
- *   answered   time-stamp counter (guest time), APIC base; writes change nothing
+ *   ours       time-stamp counter: guest time and what was written; APIC base: moves the APIC's registers, or takes the
+ *              APIC away, which then is as software leaves it that disables it; one moved over RAM is not to be seen
  *   there      what else a Pentium III has: read 0, writes change nothing
  *   others     #GP, EFER among them
  *
- * Source: Intel SDM volume 4, 2.22 (P6 family); volume 2, RDMSR and WRMSR; volume 3, 11.4.4 (APIC base). */
+ * Source: Intel SDM volume 4, 2.22 (P6 family); volume 2, RDMSR and WRMSR; volume 3, 11.4.3 and 11.4.4
+ * (APIC base), 17.17 (time-stamp counter: all 64 bits may be written, as in later processors). */
 #include "core_internal.h"
 #include "interpose.h"
 
 #define MSR_TSC 0x10u
 #define MSR_APIC_BASE 0x1bu
-#define APIC_BASE_VALUE 0xfee00900u      /* base FEE00000h, enabled, bootstrap processor; writes change nothing */
 #define APIC_BASE_RESERVED UINT64_C(0xfffffff0000006ff)
+#define APIC_BASE_BOOTSTRAP 0x100u       /* cannot be written */
+#define APIC_PAGE (APIC_BASE_AT_RESET >> PAGE_SHIFT)
+#define APIC_SPURIOUS 0xf0u              /* its bit 8 enables the APIC; without it all local interrupts are masked */
+#define APIC_SPURIOUS_AT_RESET 0xffu
 #define CPUID_EDX_APIC (1u << 9)
 
 static bool is_kept(uint32_t number)
@@ -39,6 +44,30 @@ static bool is_there(uint32_t number)
     return false;
 }
 
+static bool has_apic(const core *c) { return core_cpuid(c, 1).edx & CPUID_EDX_APIC; }
+
+bool msr_apic_base_is_valid(uint64_t value) { return (value & (APIC_BASE_RESERVED | APIC_BASE_BOOTSTRAP)) == APIC_BASE_BOOTSTRAP; }
+
+bool msr_route_apic(const core *c, uint64_t *address)
+{
+    if (__builtin_expect(c->apic_base == APIC_BASE_AT_RESET, 1))
+        return true;
+    uint64_t page = *address >> PAGE_SHIFT;
+    if ((c->apic_base & APIC_BASE_ENABLED) && page == c->apic_base >> PAGE_SHIFT)
+        *address = APIC_PAGE << PAGE_SHIFT | (*address & (PAGE_BYTES - 1));
+    else if (page == APIC_PAGE)
+        return false;
+    return true;
+}
+
+/* The device first: it may have the instruction started again. */
+static void set_apic_base(core *c, uint64_t value)
+{
+    if (c->apic_base & ~value & APIC_BASE_ENABLED)
+        core_device_write(c, (uint32_t)(APIC_PAGE << PAGE_SHIFT) | APIC_SPURIOUS, APIC_SPURIOUS_AT_RESET);
+    c->apic_base = value | APIC_BASE_BOOTSTRAP;
+}
+
 static void refuse(CPUX86State *env, uintptr_t host_pc) { raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, host_pc); }
 
 void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
@@ -55,20 +84,29 @@ void __wrap_helper_rdmsr_x86_64(CPUX86State *env)
         refuse(env, ra);
     if (number == MSR_TSC) {
         cpu_restore_state_x86_64(c->cpu, ra, false);
-        value = core_guest_ns(c);
+        value = core_time_stamp(c);
     }
-    if (number == MSR_APIC_BASE && (core_cpuid(c, 1).edx & CPUID_EDX_APIC))
-        value = APIC_BASE_VALUE;
+    if (number == MSR_APIC_BASE && has_apic(c))
+        value = c->apic_base;
     FIELD(env, ENV_OFF_REGS, uint64_t) = (uint32_t)value;
     FIELD(env, ENV_OFF_REGS + 8 * 2, uint64_t) = value >> 32;
 }
 
 void __wrap_helper_wrmsr_x86_64(CPUX86State *env)
 {
+    core *c = core_current;
     uint32_t number = FIELD(env, ENV_OFF_REGS + 8, uint32_t);
     uint64_t value = FIELD(env, ENV_OFF_REGS, uint32_t) | (uint64_t)FIELD(env, ENV_OFF_REGS + 8 * 2, uint32_t) << 32;
-    if (!core_current || is_kept(number))
+    uintptr_t ra = (uintptr_t)__builtin_return_address(0);
+    if (!c || is_kept(number)) {
         __real_helper_wrmsr_x86_64(env);
-    else if (!is_there(number) || (number == MSR_APIC_BASE && (value & APIC_BASE_RESERVED)))
-        refuse(env, (uintptr_t)__builtin_return_address(0));
+        return;
+    }
+    if (!is_there(number) || (number == MSR_APIC_BASE && (value & APIC_BASE_RESERVED)))
+        refuse(env, ra);
+    cpu_restore_state_x86_64(c->cpu, ra, false);
+    if (number == MSR_TSC)
+        c->tsc_offset += value - core_time_stamp(c);
+    if (number == MSR_APIC_BASE && has_apic(c))
+        set_apic_base(c, value);
 }

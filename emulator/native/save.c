@@ -2,7 +2,7 @@
  *
  *   offset bytes  field (little-endian)
  *   0      8      magic "ft86cpu" NUL
- *   8      4      version 3
+ *   8      4      version 4
  *   12     4      bytes of the whole blob
  *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on, 3 an NMI waits, 4 NMIs
  *                 are blocked, 8-11 data breakpoints met before the shadow)
@@ -18,17 +18,20 @@
  *   560    40     MSRs 174h 175h 176h 1A0h 277h (u64 each)
  *   600    8      number of TLB entries, padding
  *   608    16     FPU opcode, instruction's CS, operand's DS (u16 each), padding, instruction, operand (u32 each)
- *   624    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
+ *   624    16     time-stamp counter less guest time, APIC base (u64 each)
+ *   640    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
  *
- * Version 1 has no FPU pointers: its entries begin at 608. Versions 1 and 2 know nothing of NMIs.
+ * Version 1 has no FPU pointers: its entries begin at 608. Versions 1 and 2 know nothing of NMIs,
+ * up to version 3 nobody could write the last two fields: entries begin at 624.
  * Restoring checks every length and count; no field is used as an index, a pointer or a mode the engine
  * does not run in. A blob that lies makes a strange guest, not a broken host. */
 #include <string.h>
 #include "core_internal.h"
 
-#define FIXED_BYTES 624u
-#define VERSION 3u
-#define POINTERS_BYTES 16u
+#define FIXED_BYTES 640u
+#define VERSION 4u
+#define POINTERS_BYTES 16u                   /* since version 2 */
+#define WRITTEN_BYTES 16u                    /* since version 4 */
 #define FLAG_HALTED 1u
 #define FLAG_SHADOW 2u
 #define FLAG_A20 4u
@@ -60,11 +63,15 @@ struct fixed_part {
     uint32_t entries, pad2;
     uint16_t fpu_opcode, fpu_cs, fpu_ds, pad3;
     uint32_t fpu_instruction, fpu_operand;
+    uint64_t tsc_offset, apic_base;
 };
 _Static_assert(sizeof(struct fixed_part) == FIXED_BYTES, "the layout in the header comment");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are written as they lie in memory");
 
-static size_t fixed_bytes(uint32_t version) { return version == 1 ? FIXED_BYTES - POINTERS_BYTES : FIXED_BYTES; }
+static size_t fixed_bytes(uint32_t version)
+{
+    return FIXED_BYTES - (version < 4 ? WRITTEN_BYTES : 0) - (version == 1 ? POINTERS_BYTES : 0);
+}
 
 size_t core_state_bytes(core *c) { return FIXED_BYTES + 8 * (size_t)arch_count(&c->arch); }
 
@@ -122,6 +129,8 @@ void core_save(core *c, uint8_t *blob)
         uc_reg_read(c->uc, UC_X86_REG_MSR, &msr);
         s.msr[i] = msr.value;
     }
+    s.tsc_offset = c->tsc_offset;
+    s.apic_base = c->apic_base;
     s.entries = arch_count(&c->arch);
     memcpy(blob, &s, sizeof s);
     arch_save(&c->arch, (uint32_t *)(blob + FIXED_BYTES));
@@ -153,6 +162,8 @@ static const char *check_blob(core *c, const struct fixed_part *s, const uint8_t
         return *at = 288, "bad-fpu";
     if (s->pad3)
         return *at = 614, "bad-fpu";
+    if (s->version >= 4 && !msr_apic_base_is_valid(s->apic_base))
+        return *at = 632, "bad-msr";
     uint32_t bad = arch_check((const uint32_t *)(blob + fixed), s->entries);
     if (bad != s->entries)
         return *at = fixed + 8 * (size_t)bad, "bad-tlb";
@@ -195,6 +206,10 @@ static void restore_registers(core *c, const struct fixed_part *s)
     *hflags = (*hflags & ~(MODE_BITS | HF_INHIBIT_IRQ_MASK)) | s->mode | (s->flags & FLAG_SHADOW ? HF_INHIBIT_IRQ_MASK : 0);
     for (int i = 0; i < 5; i++)
         uc_reg_write(c->uc, UC_X86_REG_MSR, &(uc_x86_msr){ kept_msrs[i], s->msr[i] });
+    if (s->version >= 4) {
+        c->tsc_offset = s->tsc_offset;
+        c->apic_base = s->apic_base;
+    }
     x86_cpu_set_a20_x86_64(c->cpu, (s->flags & FLAG_A20) != 0);
 }
 

@@ -135,6 +135,8 @@ void core_reset(core *c)
     FIELD(c->env, ENV_OFF_HFLAGS2, uint32_t) &= ~HF2_NMI_MASK;
     c->replaying = c->replay_active = c->single_block = false;
     c->a20_wanted = -1;
+    c->tsc_offset = 0;
+    c->apic_base = APIC_BASE_AT_RESET;
     FIELD(c->env, ENV_OFF_OLD_EXCEPTION, int32_t) = -1;
     reset_fpu_and_debug(c);
     FIELD(c->env, ENV_OFF_FPU_OPCODE, uint64_t) = 0;     /* and the two selectors */
