@@ -80,7 +80,12 @@ describe('the time-stamp counter', () => {
 describe('the APIC base', () => {
   test('moves the registers, and leaves nothing where they were', () => {
     const away = 0xfed40000;
-    const code = [...wrmsr(MSR_APIC_BASE, away | ENABLED), ...load(away + 0x30), ...store(away + 0xf0), ...load(APIC + 0x30)];
+    const code = [
+      ...wrmsr(MSR_APIC_BASE, away | ENABLED),
+      ...load(away + 0x30),
+      ...store(away + 0xf0),
+      ...load(APIC + 0x30),
+    ];
     const found = guest([...code, HLT]);
     expect(accesses(found)).toEqual([
       ['read', APIC + 0x30, 4],
@@ -119,7 +124,13 @@ describe('the APIC base', () => {
 });
 
 test('a saved state carries what was written', () => {
-  const code = [...wrmsr(MSR_TSC, 77, 3), ...wrmsr(MSR_APIC_BASE, 0xfed40000 | ENABLED), ...load(0xfed40020), ...RDTSC, HLT];
+  const code = [
+    ...wrmsr(MSR_TSC, 77, 3),
+    ...wrmsr(MSR_APIC_BASE, 0xfed40000 | ENABLED),
+    ...load(0xfed40020),
+    ...RDTSC,
+    HLT,
+  ];
   const plain = guest(code);
   const moved = guest(code);
   const source = guest(code).vcpu;
