@@ -190,7 +190,8 @@ function compareSequence(
     if (fields.length > 0 && !limit) {
       const culprit = walk.culprit(mine);
       const mask = maskOf(culprit, previousEcx, bits);
-      if (mask !== 0 && onlyFlags(fields, mask)) return { compared: step, undefinedOnly: true };
+      const defined = fields.filter((field) => !onlyFlags([field], mask));
+      if (defined.length === 0) return { compared: step, undefinedOnly: true };
       const beforeState = before === undefined ? undefined : decode(before, real);
       return {
         compared: step,
@@ -201,7 +202,7 @@ function compareSequence(
           first: placed,
           before: beforeState,
           vector: mine === undefined ? -1 : recordVector(mine),
-          fields,
+          fields: defined,
           limited,
         },
       };
