@@ -118,6 +118,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFLAGS_IF 0x200u
 #define EFLAGS_IOPL_SHIFT 12
 #define EFLAGS_RF 0x10000u
+#define EFLAGS_AC 0x40000u
 #define EFLAGS_VM 0x20000u
 #define HF_CPL_MASK 3u
 #define HF_CS32_MASK 0x10u               /* the code segment's default is 32 bits */

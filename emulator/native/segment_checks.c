@@ -43,6 +43,8 @@ static __thread struct {
     bool store_to_code;                  /* a store through CS is asked about in any case */
     int8_t load, later_load, store;      /* segments of the first load, of later ones, and of stores */
     uint32_t first_bytes;                /* of the whole operand, if it is more than the first access */
+    uint32_t whole_store;                /* bytes of a store in parts, before its first part */
+    bool aligned;                        /* alignment may be checked */
     uint32_t jump_of_load;               /* what to ask of the first value it loads: a near jump's target */
     bool frame32;                        /* FSAVE, FSTENV and their like in their 32-bit format */
 } now;
@@ -172,17 +174,33 @@ static void ask(TCGContext *tcg, uint32_t what, uintptr_t at)
     tcg_temp_free_internal_x86_64(tcg, question);
 }
 
-static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, bool store)
+/* What to ask of the operand itself. SGDT stores 2 bytes and 4, MOVUPS 8 and 8. */
+static uint32_t operand_question(uint32_t *bytes, uint32_t align, bool store)
+{
+    bool in_parts = store && *bytes < now.whole_store, aligned = now.aligned;
+    if (in_parts) {
+        *bytes = now.whole_store;
+        align = align < 4 ? 4 : align;
+        now.whole_store = 0;
+        now.aligned = false;
+    }
+    bool whole = in_parts || (store && *bytes > 8 && align > 1);
+    return (whole ? ASK_WHOLE : 0) | (aligned ? (align - 1) << ASK_ALIGN_SHIFT : 0);
+}
+
+static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, uint32_t align, bool store)
 {
     int segment = store ? now.store : now.load;
+    bool checked = segment >= 0 && ((now.checked >> segment & 1) || (now.store_to_code && store && segment == SEG_CS));
+    uint32_t question = operand_question(&bytes, align, store);
     if (!store)
         now.load = now.later_load;
-    if (segment < 0 || !((now.checked >> segment & 1) || (now.store_to_code && store && segment == SEG_CS)))
-        return;
-    if (bytes < now.first_bytes)
+    if (checked && bytes < now.first_bytes)
         bytes = now.first_bytes;
-    now.first_bytes = 0;
-    ask(tcg, bytes | (uint32_t)segment << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
+    if (checked)
+        now.first_bytes = 0;
+    if (checked || question)
+        ask(tcg, question | bytes | (checked ? (uint32_t)segment : ASK_NO_SEGMENT) << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
 }
 
 void checks_icebp(TCGContext *tcg, uint32_t length) { ask(tcg, ASK_ICEBP | length, 0); }
@@ -190,7 +208,7 @@ void checks_icebp(TCGContext *tcg, uint32_t length) { ask(tcg, ASK_ICEBP | lengt
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store)
 {
     if (now.env)
-        ask_access(tcg, at, 1u << (memory & MEMORY_SIZE), store);
+        ask_access(tcg, at, 1u << (memory & MEMORY_SIZE), 1u << (memory & MEMORY_SIZE), store);
 }
 
 /* The value that the instruction has just loaded. */
@@ -234,6 +252,8 @@ void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t
             now.checked |= 1u << segment;
     now.store_to_code = types && d->segment == SEG_CS;
     now.first_bytes = 0;
+    now.whole_store = operand_whole_store(d);
+    now.aligned = operand_is_aligned_code(env);
     now.frame32 = code32 != d->data_prefix;
     use(NO_SEGMENT, NO_SEGMENT, NO_SEGMENT);
     if ((now.checked & (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)) || now.store_to_code ||
@@ -248,25 +268,28 @@ void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t
 }
 
 /* The engine's functions that access memory themselves. */
-static const struct { const void *function; uint8_t at; uint16_t bytes, bytes16; bool store; } helpers[] = {
-#define HELPER(name, at, bytes, bytes16, store) { (const void *)helper_##name##_x86_64, at, bytes, bytes16, store }
-    HELPER(fldt_ST0, 1, 10, 10, false), HELPER(fstt_ST0, 1, 10, 10, true), HELPER(fbld_ST0, 1, 10, 10, false),
-    HELPER(fbst_ST0, 1, 10, 10, true), HELPER(fldenv, 1, 28, 14, false), HELPER(fstenv, 1, 28, 14, true),
-    HELPER(frstor, 1, 108, 94, false), HELPER(fsave, 1, 108, 94, true), HELPER(fxrstor, 1, 512, 512, false),
-    HELPER(fxsave, 1, 512, 512, true), HELPER(cmpxchg8b, 1, 8, 8, true), HELPER(cmpxchg8b_unlocked, 1, 8, 8, true),
-    HELPER(boundw, 1, 4, 4, false), HELPER(boundl, 1, 8, 8, false), HELPER(maskmov_mmx, 3, 8, 8, true),
-    HELPER(maskmov_xmm, 3, 16, 16, true),
-#undef HELPER
+static const struct { const void *function; uint8_t at; uint16_t bytes, bytes16; uint8_t align, align16; bool store; } helpers[] = {
+#define ALIGNED(name, at, bytes, align, store) { (const void *)helper_##name##_x86_64, at, bytes, bytes, align, align, store }
+#define FRAME(name, bytes, bytes16, store) { (const void *)helper_##name##_x86_64, 1, bytes, bytes16, 4, 2, store }
+    ALIGNED(fldt_ST0, 1, 10, 8, false), ALIGNED(fstt_ST0, 1, 10, 8, true), ALIGNED(fbld_ST0, 1, 10, 8, false),
+    ALIGNED(fbst_ST0, 1, 10, 8, true), FRAME(fldenv, 28, 14, false), FRAME(fstenv, 28, 14, true),
+    FRAME(frstor, 108, 94, false), FRAME(fsave, 108, 94, true), ALIGNED(fxrstor, 1, 512, 16, false),
+    ALIGNED(fxsave, 1, 512, 16, true), ALIGNED(cmpxchg8b, 1, 8, 8, true), ALIGNED(cmpxchg8b_unlocked, 1, 8, 8, true),
+    ALIGNED(boundw, 1, 4, 2, false), ALIGNED(boundl, 1, 8, 4, false), ALIGNED(maskmov_mmx, 3, 8, 1, true),
+    ALIGNED(maskmov_xmm, 3, 16, 1, true),
+#undef ALIGNED
+#undef FRAME
 };
 
 void checks_before_call(TCGContext *tcg, const void *function, void **arguments)
 {
-    if (!now.env || !now.checked)
+    if (!now.env)
         return;
     for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++)
         if (function == helpers[i].function)
             ask_access(tcg, (uintptr_t)arguments[helpers[i].at] - (uintptr_t)tcg,
-                       now.frame32 ? helpers[i].bytes : helpers[i].bytes16, helpers[i].store);
+                       now.frame32 ? helpers[i].bytes : helpers[i].bytes16,
+                       now.frame32 ? helpers[i].align : helpers[i].align16, helpers[i].store);
 }
 
 void checks_after_call(TCGContext *tcg, const void *function)

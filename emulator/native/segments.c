@@ -109,9 +109,14 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
     if (ask & ASK_ICEBP)
         debug_icebp(env, ask & ASK_BYTES, host_pc);
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;
+    if (segment == ASK_NO_SEGMENT) {
+        operand_check(env, ask, (uint32_t)at, host_pc);
+        return;
+    }
     uint32_t flags = field(env, segment, SEG_OFF_FLAGS), offset = (uint32_t)at - field(env, segment, SEG_OFF_BASE);
     if (segment_limit_allows(flags, limit_of(env, segment, flags), offset, ask & ASK_BYTES) &&
         (!has_types(env) || type_allows(flags, ask & ASK_STORE))) {
+        operand_check(env, ask, (uint32_t)at, host_pc);
         debug_access(env, (uint32_t)at, ask & ASK_BYTES, ask & ASK_STORE, host_pc);
         return;
     }

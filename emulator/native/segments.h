@@ -4,6 +4,7 @@
  *   segment_checks.c  the questions, put into translated code before each access through such a segment
  *   code_limit.c      the limit of CS: of near jumps, which ask too, and of what is fetched
  *   stack_frames.c    PUSHA, POPA, ENTER
+ *   operands.c        stores in parts, alignment
  *   transfers.c       far transfers, exceptions and interrupts: room on the stack, the limit of CS
  *   task_switch.c     hardware task switches
  *   transfer_checks.c the accesses and exceptions of the engine in them
@@ -24,6 +25,9 @@
 
 #define ASK_FRAME 0x10000u               /* PUSHA, POPA, ENTER; bits 0 to 7: see stack_frames.c */
 #define ASK_ICEBP 0x20000u               /* ICEBP, of that many bytes */
+#define ASK_NO_SEGMENT 7u                /* as the segment: it allows everything */
+#define ASK_WHOLE 0x40000u               /* all of the store or nothing */
+#define ASK_ALIGN_SHIFT 20               /* the alignment less 1, where it is checked */
 
 /* A stack: where SS points to, or what a descriptor says. */
 struct stack { uint32_t base, limit, flags, mask; };
@@ -60,6 +64,11 @@ uint32_t code_limit_question(CPUX86State *env, const struct decoded *d, uint8_t 
 uint32_t stack_frame_question(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at),
                               bool code32, bool limited, uint32_t *allocated);
 void stack_frame_check(CPUX86State *env, uint32_t ask, uint32_t allocated, uintptr_t host_pc);
+
+/* operands.c: bytes of a store that the engine does in parts, else 0; whether alignment may be checked; the check */
+uint32_t operand_whole_store(const struct decoded *d);
+bool operand_is_aligned_code(const CPUX86State *env);
+void operand_check(CPUX86State *env, uint32_t ask, uint32_t at, uintptr_t host_pc);
 
 /* segment_checks.c: a block's translation begins; that of an instruction; of one of its accesses; of a call */
 void checks_begin_block(void);

@@ -14,8 +14,8 @@ const HLT = 0xf4;
 /** JMP to itself. */
 const STAY = [0xeb, 0xfe];
 const CONFORMING = 0x38;
-const VECTORS = [3, 5, 6, 10, 11, 12, 13, 14];
-const WITH_ERROR = new Set([10, 11, 12, 13, 14]);
+const VECTORS = [3, 5, 6, 10, 11, 12, 13, 14, 17];
+const WITH_ERROR = new Set([10, 11, 12, 13, 14, 17]);
 const DIRECTORY = 0x10000;
 const TABLE = 0x11000;
 

@@ -1,0 +1,97 @@
+/**
+ * Goal: with EFLAGS.AC and CR0.AM set, ring 3 gets #AC for operands that are not aligned, and nobody else does.
+ * Method: each instruction at each of 16 offsets, against the alignment of its type in the manual's table.
+ * Source: Intel SDM volume 3, 6.15 (interrupt 17, table 6-7) and table 6-2 (priorities).
+ */
+import { describe, expect, test } from '@jest/globals';
+import { le32 } from './guest-code.js';
+import { DATA_BASE, runSegment, type SegmentCase } from './run-segment.js';
+
+const [UD, SS, PF, AC] = [6, 12, 14, 17];
+const CHECKED = { cr0: 0x40011, eflags: 0x40002 };
+
+function outcome(code: readonly number[], more: Partial<SegmentCase> = {}): [number, number | undefined, number] {
+  const registers = { ...CHECKED, ...more.registers };
+  const { vector, error, at } = runSegment({ code, ...more, registers });
+  return [vector, error, at];
+}
+
+/** Alignment, and the instruction without the address that follows it. */
+const rows: [string, number, number[]][] = [
+  ['MOV r8', 1, [0x8a, 0x05]],
+  ['MOV r16', 2, [0x66, 0x8b, 0x05]],
+  ['MOV r32', 4, [0x8b, 0x05]],
+  ['MOV to memory', 4, [0x89, 0x05]],
+  ['ADD to memory', 4, [0x01, 0x05]],
+  ['LOCK XADD', 4, [0xf0, 0x0f, 0xc1, 0x05]],
+  ['LOCK ADD', 4, [0xf0, 0x01, 0x05]],
+  ['LOCK CMPXCHG8B', 8, [0xf0, 0x0f, 0xc7, 0x0d]],
+  ['CMPXCHG8B', 8, [0x0f, 0xc7, 0x0d]],
+  ['MOVZX from r16', 2, [0x0f, 0xb7, 0x05]],
+  ['PUSH of memory', 4, [0xff, 0x35]],
+  ['FLD m32', 4, [0xd9, 0x05]],
+  ['FLD m64', 8, [0xdd, 0x05]],
+  ['FLD m80', 8, [0xdb, 0x2d]],
+  ['FSTP m80', 8, [0xdb, 0x3d]],
+  ['FBLD', 8, [0xdf, 0x25]],
+  ['FILD m16', 2, [0xdf, 0x05]],
+  ['FNSTENV', 4, [0xd9, 0x35]],
+  ['FNSTENV of 14 bytes', 2, [0x66, 0xd9, 0x35]],
+  ['FNSAVE', 4, [0xdd, 0x35]],
+  ['FNSTCW', 2, [0xd9, 0x3d]],
+  ['MOVQ', 8, [0x0f, 0x6f, 0x05]],
+  ['MOVSS', 4, [0xf3, 0x0f, 0x10, 0x05]],
+  ['MOVSD', 8, [0xf2, 0x0f, 0x11, 0x05]],
+  ['SGDT', 4, [0x0f, 0x01, 0x05]],
+  ['SMSW', 2, [0x0f, 0x01, 0x25]],
+  ['PREFETCH', 1, [0x0f, 0x18, 0x05]],
+  ['LEA', 1, [0x8d, 0x05]],
+];
+
+describe('each operand has its alignment', () => {
+  test.each(rows)('%s: %i', (_, align, opcode) => {
+    for (let offset = 0; offset < 16; offset++) {
+      const code = [...opcode, ...le32(DATA_BASE + 0x100 + offset)];
+      const expected = offset % align === 0 ? [UD, undefined, 1 + code.length] : [AC, 0, 1];
+      expect([offset, ...outcome(code)]).toEqual([offset, ...expected]);
+    }
+  });
+
+  test('string instructions, the stack, and bit strings', () => {
+    const at = (edi: number): Partial<SegmentCase> => ({ registers: { edi, esi: DATA_BASE, ecx: 2 } });
+    expect(outcome([0xf3, 0xab], at(DATA_BASE))[0]).toBe(UD);
+    expect(outcome([0xf3, 0xab], at(DATA_BASE + 2))).toEqual([AC, 0, 1]);
+    expect(outcome([0xf3, 0xaa], at(DATA_BASE + 1))[0]).toBe(UD);
+    expect(outcome([0x50], { registers: { esp: 0x7002 } })).toEqual([AC, 0, 1]);
+    expect(outcome([0x66, 0x50], { registers: { esp: 0x7002 } })[0]).toBe(UD);
+    expect(outcome([0x0f, 0xab, 0x05, ...le32(DATA_BASE)], { registers: { eax: 100 } })[0]).toBe(UD);
+    expect(outcome([0x0f, 0xab, 0x05, ...le32(DATA_BASE + 1)], { registers: { eax: 100 } })).toEqual([AC, 0, 1]);
+  });
+});
+
+describe('nobody else', () => {
+  const code = [0xa1, ...le32(DATA_BASE + 1)];
+  test.each([
+    ['without AC', { registers: { eflags: 2 } }],
+    ['without AM', { registers: { cr0: 0x11 } }],
+    ['ring 0', { mode: 'ring0' }],
+  ] as [string, Partial<SegmentCase>][])('%s', (_, more) => {
+    expect(outcome(code, more)[0]).toBe(UD);
+  });
+
+  test('virtual 8086 mode is ring 3', () => {
+    const v86 = { mode: 'v86', registers: { eflags: 0x60002 } } as const;
+    expect(outcome([0xa1, 1, 0x10], v86)).toEqual([AC, 0, 1]);
+    expect(outcome([0xa1, 2, 0x10], v86)[0]).toBe(UD);
+  });
+});
+
+test('faults of the segment and of the page come first', () => {
+  const paging = { ...CHECKED, cr0: 0x80040011 };
+  const far = [0x36, 0xa1, ...le32(DATA_BASE + 1)];
+  const small = { base: 0, limit: DATA_BASE, flags: 0x40f300 };
+  expect(outcome(far, { segments: { ss: small } })).toEqual([SS, 0, 1]);
+  expect(outcome([0xa1, ...le32(0x21fff)], { missing: 0x22000, registers: paging })[0]).toBe(PF);
+  expect(outcome([0xa1, ...le32(0x22001)], { missing: 0x22000, registers: paging })[0]).toBe(PF);
+  expect(outcome([0xa1, ...le32(0x21ffb)], { missing: 0x22000, registers: paging })).toEqual([AC, 0, 1]);
+});
