@@ -4,7 +4,7 @@
  *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
  *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
- *   msr.c      model-specific registers
+ *   msr.c      model-specific registers   pae.c     page-directory pointers
  *   features.c CPUID                                translate.c what the engine translates otherwise
  *   debug.c    debug exceptions, RF
  *   segments.c what segments allow                  segment_checks.c where translated code asks them */
@@ -22,6 +22,7 @@
  * into 512 bytes, a task switch out of and into device memory stays below 250. */
 #define ACCESS_LOG_MAX 1024
 #define DIRTY_ALL 0xffu
+#define PAE_POINTERS 4
 
 /* Thread-local with the cheapest access a shared object can have; a few bytes, so they fit. */
 #define CORE_THREAD __thread __attribute__((tls_model("initial-exec")))
@@ -107,6 +108,8 @@ struct core {
     struct arch_tlb arch;
     bool own_flush;                      /* a flush of ours is running: not the guest's */
     enum walk_purpose walking;
+    uint64_t pae_pointers[PAE_POINTERS]; /* of a guest with physical address extension (pae.c) */
+    bool pae_first;                      /* the walk's next entry is one of them */
     uint64_t walk_cr2;                   /* CR2 before the walk (a discarded fetch fault restores it) */
     struct touch_walk touch;
     uint32_t fills_since_flush, fills_limit;
@@ -192,6 +195,11 @@ void core_give_back(core *c, int64_t n);         /* n instructions counted ahead
 void core_settle(core *c);                      /* make the count exact at the synchronised EIP */
 void core_forget_blocks(core *c);
 void core_new_epoch(core *c);                   /* every block must prove its pages again */
+/* pae.c: read the pointers, if there are any; whether MOV to a control register is #GP, or is to load them; a walk begins */
+bool pae_is_on(const core *c);
+void pae_load(core *c);
+bool pae_refuses(core *c, int reg, uint32_t value, bool *loads);
+void pae_begin_walk(core *c);
 /* tlb.c */
 void core_arch_flush(core *c);
 void core_write_walked(core *c);                /* Accessed and Dirty bits of a walk that found its page */

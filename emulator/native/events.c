@@ -16,8 +16,6 @@
 #define CR0_CD 0x40000000u
 /* TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT */
 #define CR4_ALLOWED 0x7fcu
-#define CR4_PAE 0x20u
-#define POINTER_RESERVED UINT64_C(0xfffffff0000001e6)
 #define EXCEPTIONS_WITHOUT_PROGRESS_MAX 1000
 
 static void set_gpr(core *c, int n, uint32_t v) { FIELD(c->env, ENV_OFF_REGS + 8 * n, uint64_t) = v; }
@@ -245,41 +243,23 @@ void __wrap_helper_rdpmc_x86_64(CPUX86State *env)
 
 /* ---- control registers ---- */
 
-/* With physical address extension MOV to CR3 reads the four page-directory pointers, whose reserved bits are #GP. Outside
- * RAM there are none. */
-static bool pointers_are_wrong(const core *c, uint32_t table)
-{
-    for (uint32_t at = table & ~0x1fu, end = at + 32; at != end; at += 8) {
-        uint64_t pointer;
-        if (at >> PAGE_SHIFT >= c->pages)
-            return false;
-        memcpy(&pointer, c->ram + at, sizeof pointer);
-        if ((pointer & 1) && (pointer & POINTER_RESERVED))
-            return true;
-    }
-    return false;
-}
-
 /* Paging wants protected mode; NW without CD is none of the cache's modes. */
 static bool cr0_is_allowed(uint32_t value)
 {
     return !((value & CR0_PG) && !(value & CR0_PE)) && !((value & CR0_NW) && !(value & CR0_CD));
 }
 
-static bool is_refused(core *c, int reg, uint32_t value)
+void __wrap_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t wide)
 {
-    if (reg == 0)
-        return !cr0_is_allowed(value);
-    if (reg == 3)
-        return paging_on(c) && (env_u32(c, ENV_OFF_CR + 32) & CR4_PAE) && pointers_are_wrong(c, value);
-    return (reg == 4 && (value & ~CR4_ALLOWED)) || reg == 8;
-}
-
-void __wrap_helper_write_crN_x86_64(CPUX86State *env, int reg, uint64_t value)
-{
-    if (core_current && is_refused(core_current, reg, (uint32_t)value))
+    core *c = core_current;
+    uint32_t value = (uint32_t)wide;
+    bool pointers = false;
+    if (c && ((reg == 0 && !cr0_is_allowed(value)) || (reg == 4 && (value & ~CR4_ALLOWED)) || reg == 8 ||
+              pae_refuses(c, reg, value, &pointers)))
         raise_exception_err_ra_x86_64(env, VECTOR_PROTECTION, 0, (uintptr_t)__builtin_return_address(0));
-    __real_helper_write_crN_x86_64(env, reg, value);
+    __real_helper_write_crN_x86_64(env, reg, wide);
+    if (pointers)
+        pae_load(c);
 }
 
 /* ---- reference mode: one call per instruction, EIP and flags synchronised by the engine ---- */

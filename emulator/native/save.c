@@ -2,7 +2,7 @@
  *
  *   offset bytes  field (little-endian)
  *   0      8      magic "ft86cpu" NUL
- *   8      4      version 4
+ *   8      4      version 5
  *   12     4      bytes of the whole blob
  *   16     4+4    RAM pages, flags (bit 0 halted, 1 interrupt shadow, 2 A20 on, 3 an NMI waits, 4 NMIs
  *                 are blocked, 8-11 data breakpoints met before the shadow)
@@ -19,19 +19,22 @@
  *   600    8      number of TLB entries, padding
  *   608    16     FPU opcode, instruction's CS, operand's DS (u16 each), padding, instruction, operand (u32 each)
  *   624    16     time-stamp counter less guest time, APIC base (u64 each)
- *   640    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
+ *   640    32     page-directory pointers of physical address extension (u64 each), zero without it
+ *   672    8 n    TLB entries: slot, page << 4 | large | rights (arch_tlb.h)
  *
  * Version 1 has no FPU pointers: its entries begin at 608. Versions 1 and 2 know nothing of NMIs,
- * up to version 3 nobody could write the last two fields: entries begin at 624.
+ * up to version 3 nobody could write the counter and the base: entries begin at 624. Up to version 4, where they begin at
+ * 640, the pointers are read from RAM, as walks did.
  * Restoring checks every length and count; no field is used as an index, a pointer or a mode the engine
  * does not run in. A blob that lies makes a strange guest, not a broken host. */
 #include <string.h>
 #include "core_internal.h"
 
-#define FIXED_BYTES 640u
-#define VERSION 4u
+#define FIXED_BYTES 672u
+#define VERSION 5u
 #define POINTERS_BYTES 16u                   /* since version 2 */
 #define WRITTEN_BYTES 16u                    /* since version 4 */
+#define TABLE_BYTES 32u                      /* since version 5 */
 #define FLAG_HALTED 1u
 #define FLAG_SHADOW 2u
 #define FLAG_A20 4u
@@ -64,13 +67,14 @@ struct fixed_part {
     uint16_t fpu_opcode, fpu_cs, fpu_ds, pad3;
     uint32_t fpu_instruction, fpu_operand;
     uint64_t tsc_offset, apic_base;
+    uint64_t pae_pointers[PAE_POINTERS];
 };
 _Static_assert(sizeof(struct fixed_part) == FIXED_BYTES, "the layout in the header comment");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are written as they lie in memory");
 
 static size_t fixed_bytes(uint32_t version)
 {
-    return FIXED_BYTES - (version < 4 ? WRITTEN_BYTES : 0) - (version == 1 ? POINTERS_BYTES : 0);
+    return FIXED_BYTES - (version < 5 ? TABLE_BYTES : 0) - (version < 4 ? WRITTEN_BYTES : 0) - (version == 1 ? POINTERS_BYTES : 0);
 }
 
 size_t core_state_bytes(core *c) { return FIXED_BYTES + 8 * (size_t)arch_count(&c->arch); }
@@ -131,6 +135,8 @@ void core_save(core *c, uint8_t *blob)
     }
     s.tsc_offset = c->tsc_offset;
     s.apic_base = c->apic_base;
+    if (pae_is_on(c))
+        memcpy(s.pae_pointers, c->pae_pointers, sizeof s.pae_pointers);
     s.entries = arch_count(&c->arch);
     memcpy(blob, &s, sizeof s);
     arch_save(&c->arch, (uint32_t *)(blob + FIXED_BYTES));
@@ -210,6 +216,8 @@ static void restore_registers(core *c, const struct fixed_part *s)
         c->tsc_offset = s->tsc_offset;
         c->apic_base = s->apic_base;
     }
+    if (s->version >= 5)
+        memcpy(c->pae_pointers, s->pae_pointers, sizeof c->pae_pointers);
     x86_cpu_set_a20_x86_64(c->cpu, (s->flags & FLAG_A20) != 0);
 }
 

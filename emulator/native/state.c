@@ -94,6 +94,7 @@ void core_set_registers(core *c, const core_registers *r)
     FIELD(c->env, ENV_OFF_EIP, uint64_t) = r->eip;
     derive_mode_bits(c, r);
     segments_changed(c->env);
+    pae_load(c);
     core_arch_flush(c);
     core_tlb_flush(c);
     c->halted = false;

@@ -115,8 +115,10 @@ static void enter(CPUX86State *env, uint32_t selector, struct descriptor d, uint
     uint32_t dr7 = FIELD(env, ENV_OFF_DR + 8 * 7, uint32_t);
     task_set_segment(env, ENV_OFF_TR, selector, base_of(d), limit_of(d), d.high & ~BUSY);
     cpu_x86_update_cr0_x86_64(env, FIELD(env, ENV_OFF_CR, uint32_t) | CR0_TS);
-    if (format_of(d.high) == &format32 && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_PG))
+    if (format_of(d.high) == &format32 && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_PG)) {
         cpu_x86_update_cr3_x86_64(env, cr3);
+        pae_load(core_current);
+    }
     if (dr7 & DR7_LOCAL)
         cpu_x86_update_dr7_x86_64(env, dr7 & ~DR7_LOCAL);
 }

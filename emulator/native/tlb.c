@@ -20,9 +20,6 @@
 #define GROWTH_FILLS_MIN 1024u
 #define GROWTH_FILLS_MAX (1u << 20)
 
-#define RESERVED_IN_ENTRY UINT64_C(0x7ffffff000000000)
-#define SEEN_AS_RESERVED (UINT64_C(1) << 51)
-
 /* The first page beyond 4 GiB: bus where no device is ever asked. */
 #define NOWHERE_PAGE ARCH_PAGES
 
@@ -104,6 +101,7 @@ static bool walk_data(core *c, uint64_t va, int size, int access, int mmu_idx, b
     c->stats.walks++;
     c->walking = (enum walk_purpose)access;   /* stays set if the walk faults (longjmp) */
     c->touch.write_count = 0;
+    pae_begin_walk(c);
     bool ok = __real_x86_cpu_tlb_fill_x86_64(c->cpu, va, size, access, mmu_idx, probe, ra);
     c->walking = WALK_NONE;
     if (ok)
@@ -145,6 +143,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(CPUState *cpu, uint64_t va, int size, int ac
     }
 #endif
     c->walking = (enum walk_purpose)access;
+    pae_begin_walk(c);
     bool ok = __real_x86_cpu_tlb_fill_x86_64(cpu, va, size, access, mmu_idx, probe, ra);
     c->walking = WALK_NONE;
     return ok;
@@ -155,16 +154,6 @@ static void write_entry(CPUState *cpu, uint64_t pa, uint32_t value)
     if (core_current && pa >> PAGE_SHIFT < core_current->pages)
         ram_mark(core_current, pa >> PAGE_SHIFT);
     __real_x86_stl_phys_notdirty_x86_64(cpu, pa, value);
-}
-
-/* Entries of 8 bytes: the engine has addresses of 40 bits and looks at none from bit 52 on. What lies beyond the 36 bits of
- * this processor is reserved; the engine is shown a bit that it takes for that. */
-uint64_t __real_x86_ldq_phys_x86_64(CPUState *cpu, uint64_t pa);
-uint64_t __wrap_x86_ldq_phys_x86_64(CPUState *cpu, uint64_t pa);
-uint64_t __wrap_x86_ldq_phys_x86_64(CPUState *cpu, uint64_t pa)
-{
-    uint64_t entry = __real_x86_ldq_phys_x86_64(cpu, pa);
-    return core_current && (entry & RESERVED_IN_ENTRY) ? entry | SEEN_AS_RESERVED : entry;
 }
 
 /* The page walker writes Accessed and Dirty bits past the TLB. A walk that ends in a fault writes none: what it would

@@ -34,6 +34,7 @@ static bool walk_for_execution(core *c, uint32_t va, int mmu_idx)
     volatile bool ok = false;
     c->walking = WALK_TOUCH;
     c->touch.write_count = 0;
+    pae_begin_walk(c);
     *level += 1;
     if (sigsetjmp(buffers[*level - 1], 0) == 0)   /* a fault is a longjmp to the newest buffer */
         ok = __real_x86_cpu_tlb_fill_x86_64(c->cpu, va, 1, ACCESS_FETCH, mmu_idx, false, 0);

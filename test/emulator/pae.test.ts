@@ -129,6 +129,59 @@ describe('MOV to CR3', () => {
   });
 });
 
+describe('the four pointers are read when control registers are loaded, and not before', () => {
+  const HIGH = LINEAR | 0x40000000;
+  /** Pointer 1 leads to the directory that pointer 0 leads to. */
+  const write = [0xc7, 0x05, ...le32(POINTERS + 8), ...le32(DIRECTORY | PRESENT)];
+  const control = (from: number, to: number, bits: number): number[] => [
+    ...[0x0f, 0x20, 0xc0 | (from << 3), 0x35, ...le32(bits)], // mov eax, crN; xor eax, bits
+    ...[0x0f, 0x22, 0xc0 | (to << 3)], // mov crN, eax
+  ];
+  test.each([
+    ['MOV CR3', control(3, 3, 0), true],
+    ['MOV CR4 with another PGE', control(4, 4, 0x80), true],
+    ['MOV CR4 with another PSE', control(4, 4, 0x10), true],
+    ['MOV CR0 with another CD', control(0, 0, 0x40000000), true],
+    ['MOV CR4 with another TSD', control(4, 4, 4), false],
+    ['MOV CR0 with another WP', control(0, 0, 0x10000), false],
+    ['INVLPG', [0x0f, 0x01, 0x3d, ...le32(HIGH)], false],
+  ])('%s', (_, code, read) => {
+    const { vcpu } = paeGuest([...write, ...code, ...load(HIGH), HLT]);
+    setEntry(vcpu, TABLE, LINEAR >> 12, 0x30000 | ALL);
+    vcpu.ram.writeU32(0x30000, 0x1234);
+    expect(vcpu.run(Infinity)).toBe('halted');
+    const { eax, cr2 } = vcpu.getRegisters();
+    if (read) expect(eax).toBe(0x1234);
+    else expect(cr2).toBe(HIGH);
+  });
+
+  test('a saved state carries them', () => {
+    const code = [...write, 0x90, ...load(HIGH), HLT];
+    const [plain, source, moved] = [paeGuest(code).vcpu, paeGuest(code).vcpu, paeGuest(code).vcpu];
+    source.run(1);
+    moved.ram.write(0, source.ram.read(0, 0xa0000)!);
+    moved.restoreState(source.saveState());
+    for (const vcpu of [plain, moved]) expect(vcpu.run(Infinity)).toBe('halted');
+    expect(moved.getRegisters().cr2).toBe(HIGH);
+    expect(moved.saveState()).toEqual(plain.saveState());
+  });
+
+  test.each([
+    ['MOV CR0 that turns paging on', [0xb8, ...le32(0x80000011), 0x0f, 0x22, 0xc0], { cr0: 0x11 }],
+    ['MOV CR4 that turns the extension on', [0xb8, ...le32(CR4_PAE), 0x0f, 0x22, 0xe0], { cr4: 0 }],
+  ])('%s refuses reserved bits', (_, code, registers) => {
+    const { vcpu } = paeGuest([...code, HLT]);
+    setHandler(vcpu, 13, HANDLER + 16, [0x5b, HLT]);
+    setEntry(vcpu, POINTERS, 2, PRESENT | 2);
+    // Without the extension the pointers are a directory of entries of 4 bytes.
+    vcpu.ram.writeU32(POINTERS, 0x14000 | ALL);
+    for (let page = 0; page < 1024; page++) vcpu.ram.writeU32(0x14000 + 4 * page, (page << 12) | ALL);
+    vcpu.setRegisters({ ...vcpu.getRegisters(), ...registers });
+    expect(vcpu.run(Infinity)).toBe('halted');
+    expect(vcpu.getRegisters()).toMatchObject({ ...registers, ebx: 0 });
+  });
+});
+
 test('what lies beyond 4 GiB reads as ones, and no device is asked', () => {
   const { vcpu, bus } = paeGuest([...load(LINEAR), ...store(LINEAR), HLT]);
   bus.answer = () => 0;
