@@ -3,6 +3,8 @@
  *   a store of more than 8 bytes   both pages are asked for before its first part: a fault leaves nothing stored
  *   EFLAGS.AC, CR0.AM, ring 3      an operand that is not aligned is #AC, behind the faults of its segment and pages
  *
+ * Operands that must be aligned on 16 bytes are #GP otherwise, before their pages are looked at: the engine does that.
+ *
  * EFLAGS.AC is one of the flags by which translations are found, so code that runs without it asks nothing. Accesses that
  * the processor makes for itself (descriptors, stacks of far transfers, task segments) are not checked; nor are those of
  * far transfers within ring 3, which should be.
@@ -12,6 +14,7 @@
 
 #define CR0_AM 0x40000u
 #define VECTOR_ALIGNMENT 17
+#define MUST_BE_ALIGNED 15u              /* FXSAVE: else it is #GP, which comes first */
 #define OPCODE_TABLE_REGISTERS 0x101u    /* SGDT, SIDT, ... */
 #define TABLE_REGISTER_BYTES 6u
 
@@ -42,6 +45,8 @@ bool operand_is_aligned_code(const CPUX86State *env)
 void operand_check(CPUX86State *env, uint32_t ask, uint32_t at, uintptr_t host_pc)
 {
     uint32_t bytes = ask & ASK_BYTES, align_less_1 = ask >> ASK_ALIGN_SHIFT;
+    if (align_less_1 == MUST_BE_ALIGNED && (at & align_less_1))
+        return;
     bool is_misaligned = (at & align_less_1) && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_AM);
     if (is_misaligned || ((ask & ASK_WHOLE) && (at ^ (at + bytes - 1)) >> PAGE_SHIFT))
         probe(env, at, bytes, ask & ASK_STORE ? ACCESS_STORE : ACCESS_LOAD, host_pc);

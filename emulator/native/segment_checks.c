@@ -185,7 +185,7 @@ static uint32_t operand_question(uint32_t *bytes, uint32_t align, bool store)
         now.aligned = false;
     }
     bool whole = in_parts || (store && *bytes > 8 && align > 1);
-    return (whole ? ASK_WHOLE : 0) | (aligned ? (align - 1) << ASK_ALIGN_SHIFT : 0);
+    return (whole ? ASK_WHOLE : 0) | ((align > 8 ? whole : aligned) ? (align - 1) << ASK_ALIGN_SHIFT : 0);
 }
 
 static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, uint32_t align, bool store)
@@ -253,7 +253,7 @@ void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t
     now.store_to_code = types && d->segment == SEG_CS;
     now.first_bytes = 0;
     now.whole_store = operand_whole_store(d);
-    now.aligned = operand_is_aligned_code(env);
+    now.aligned = operand_is_aligned_code(env) && !decoded_is_aligned(d);
     now.frame32 = code32 != d->data_prefix;
     use(NO_SEGMENT, NO_SEGMENT, NO_SEGMENT);
     if ((now.checked & (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)) || now.store_to_code ||

@@ -7,7 +7,7 @@ import { describe, expect, test } from '@jest/globals';
 import { le32 } from './guest-code.js';
 import { DATA_BASE, runSegment, type SegmentCase } from './run-segment.js';
 
-const [UD, SS, PF, AC] = [6, 12, 14, 17];
+const [UD, SS, GP, PF, AC] = [6, 12, 13, 14, 17];
 const CHECKED = { cr0: 0x40011, eflags: 0x40002 };
 
 function outcome(code: readonly number[], more: Partial<SegmentCase> = {}): [number, number | undefined, number] {
@@ -84,6 +84,18 @@ describe('nobody else', () => {
     expect(outcome([0xa1, 1, 0x10], v86)).toEqual([AC, 0, 1]);
     expect(outcome([0xa1, 2, 0x10], v86)[0]).toBe(UD);
   });
+});
+
+test('where 16 bytes must be aligned it is #GP, whatever page they lie on', () => {
+  const at = le32(0x21ff8);
+  const paging = { ...CHECKED, cr0: 0x80040011 };
+  for (const opcode of [
+    [0x0f, 0x29, 0x05], // MOVAPS
+    [0x0f, 0x5c, 0x05], // SUBPS
+    [0x0f, 0xae, 0x05], // FXSAVE
+    [0x0f, 0xae, 0x0d], // FXRSTOR
+  ])
+    expect(outcome([...opcode, ...at], { missing: 0x22000, registers: paging })).toEqual([GP, 0, 1]);
 });
 
 test('faults of the segment and of the page come first', () => {

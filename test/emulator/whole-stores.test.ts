@@ -11,7 +11,8 @@ const PAGE_FAULT = 14;
 const MISSING = 0x22000;
 const FILL = 0xa5;
 
-const rows: [string, number[], number][] = [
+/** Bytes of the operand, and the step between the offsets that are tried. */
+const rows: [string, number[], number, number?][] = [
   ['MOV', [0x89, 0x05], 4],
   ['MOVUPS', [0x0f, 0x11, 0x05], 16],
   ['MOVUPD', [0x66, 0x0f, 0x11, 0x05], 16],
@@ -25,15 +26,16 @@ const rows: [string, number[], number][] = [
   ['FNSTENV', [0xd9, 0x35], 28],
   ['FNSAVE', [0xdd, 0x35], 108],
   ['SGDT', [0x0f, 0x01, 0x05], 6],
+  ['FXSAVE', [0x0f, 0xae, 0x05], 512, 16],
 ];
 
-test.each(rows)('%s', (name, opcode, bytes) => {
+test.each(rows)('%s', (name, opcode, bytes, step = 1) => {
   const code = (at: number): number[] => [...opcode, ...le32(at)];
-  for (let before = 1; before < bytes; before++) {
+  for (let before = step; before < bytes; before += step) {
     const at = MISSING - before;
     const found = runSegment({ code: code(at), mode: 'ring0', missing: MISSING, fill: FILL });
     expect([name, before, found.vector, found.at, found.registers.cr2]).toEqual([name, before, PAGE_FAULT, 1, MISSING]);
-    const bytes = Array.from({ length: before }, (_, i) => found.byte(at + i));
-    expect(bytes).toEqual(Array<number>(before).fill(FILL));
+    const stored = Array.from({ length: before }, (_, i) => found.byte(at + i));
+    expect(stored).toEqual(Array<number>(before).fill(FILL));
   }
 });

@@ -4,6 +4,9 @@
 import type { Difference, Field } from './compare.js';
 import { PREFIXES } from './stray.js';
 
+const EFLAGS_AC = 0x40000;
+const CR0_AM = 0x40000;
+
 export function template({ placed }: Difference): string {
   return placed?.instruction.template ?? '';
 }
@@ -40,4 +43,25 @@ export function onlyBits({ ours, reference }: Field, mask: number): boolean {
 export function opcode(difference: Difference): string {
   const code = bytes(difference);
   return Buffer.from(code.slice(code.findIndex((byte) => !PREFIXES.has(byte)))).toString('hex');
+}
+
+/** Whether before the instruction an unmasked exception of the FPU was pending. */
+export function isUnmasked({ before }: Difference): boolean {
+  return (Number(before?.values['fsw'] ?? 0) & ~Number(before?.values['fcw'] ?? 0) & 0x3f) !== 0;
+}
+
+/** Whether one of several instructions without a trap between moves from the FPU: MOVD, PEXTRW, PMOVMSKB. */
+export function leavesFpu({ placed, before, sequence }: Difference): boolean {
+  const later = sequence.placed.slice(sequence.placed.findIndex((other) => other === placed) + 1);
+  return before === undefined && later.some(({ instruction }) => /^0f (7e|c5|d7)/.test(instruction.template));
+}
+
+export function precisionControl({ before }: Difference): number {
+  return Number(before?.values['fcw'] ?? 0) & 0x300;
+}
+
+/** Whether the instruction ran with alignment checks, as far as the record before it tells. */
+export function checksAlignment({ before }: Difference): boolean {
+  const { eflags = EFLAGS_AC, cr0 = CR0_AM } = before?.values ?? {};
+  return (Number(eflags) & EFLAGS_AC) !== 0 && (Number(cr0) & CR0_AM) !== 0;
 }

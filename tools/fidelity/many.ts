@@ -1,6 +1,6 @@
 /** Program after program until enough instructions are compared, the differences sorted by what explains them. */
 import type { Difference } from './compare.js';
-import { explain } from './known-differences.js';
+import { explain } from './explain.js';
 import { runProgram, type ProgramRun } from './run.js';
 
 /** Sequences of a program: some fifteen instructions each. */
