@@ -227,11 +227,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'qemu-ends',
     wrong: 'qemu',
-    what: 'BTS, BTR and BTC of a register with LOCK, MOV of reserved bits to CR4: ft86 raises #UD or #GP, QEMU ends or stands still',
-    source: 'Intel SDM volume 2, LOCK and MOV to control registers',
+    what: 'BTS, BTR and BTC of a register with LOCK, MOV of reserved bits to CR4: ft86 raises #UD or #GP, QEMU ends or stands still; single-stepping HLT: ft86 traps behind it, QEMU halts for ever',
+    source: 'Intel SDM volume 2, LOCK and MOV to control registers; HLT: a debug exception ends it',
     matches: (d) =>
       onlyFields(d, /^finished$/) &&
-      ((hasLock(d) && /^0f((ab|b3|bb)[c-f]|ba[ef])/.test(opcode(d))) || /^0f22e[0-7]/.test(opcode(d))),
+      ((hasLock(d) && /^0f((ab|b3|bb)[c-f]|ba[ef])/.test(opcode(d))) || /^(0f22e[0-7]|f4)/.test(opcode(d))),
   },
   {
     id: 'segment-limit',
