@@ -1,9 +1,12 @@
 /*
- * The virtio network driver without offloads: a 10-byte header in a descriptor of its own, then the frame.
+ * The virtio network driver without offloads: a 10-byte header, then the frame.
  *
- *   receive queue (0): RECEIVE_BUFFERS chains, given back after use      transmit queue (1): copied, no interrupts
+ *   receive queue (0): up to RECEIVE_BUFFERS chains, given back after use      transmit queue (1): copied, no interrupts
  *
- * Source: OASIS VIRTIO 1.1, section 5.1 (network device), legacy header without VIRTIO_NET_F_MRG_RXBUF.
+ * Both lie in one descriptor, or each in its own where the device does not offer ANY_LAYOUT: then the queue has room for
+ * half as many buffers.
+ *
+ * Source: OASIS VIRTIO 1.1, section 5.1 (network device), legacy header without VIRTIO_NET_F_MRG_RXBUF; 6.3 (ANY_LAYOUT).
  */
 #include "memory.h"
 #include "network-card.h"
@@ -12,17 +15,18 @@
 #include "virtio.h"
 
 #define FEATURE_MAC (1u << 5)
+#define FEATURE_ANY_LAYOUT (1u << 27)
 #define CONFIG_MAC VIRTIO_CONFIG /* u8 mac[6] */
 #define HEADER_BYTES 10
-#define RECEIVE_BUFFERS 64
+#define RECEIVE_BUFFERS 256
 #define TRANSMIT_BUFFERS 32
 #define FRAME_BYTES_STORED 1536
 #define QUEUE_ENTRIES_LEAST 4
 
 struct packet_buffer {
     uint8_t header[HEADER_BYTES];
-    uint8_t frame[FRAME_BYTES_STORED] __attribute__((aligned(4)));
-};
+    uint8_t frame[FRAME_BYTES_STORED]; /* what is behind its Ethernet header is aligned to 4 */
+} __attribute__((aligned(4)));
 
 static struct virtio_device device;
 static struct virtqueue receive_queue, transmit_queue;
@@ -31,16 +35,25 @@ static uint32_t transmit_free[TRANSMIT_BUFFERS], transmit_free_count, transmit_c
 static uint32_t received_slot;
 static uint8_t mac[MAC_BYTES] = { 0x02, 0x86, 0, 0, 0, 1 }; /* used when the card offers none */
 
+/* Describe header and frame; returns the number of descriptors. */
+static uint32_t describe(struct virtio_buffer chain[2], struct packet_buffer *buffer, uint32_t bytes)
+{
+    bool together = (device.features & FEATURE_ANY_LAYOUT) != 0;
+    chain[0] = (struct virtio_buffer){ buffer->header, together ? HEADER_BYTES + bytes : HEADER_BYTES };
+    chain[1] = (struct virtio_buffer){ buffer->frame, bytes };
+    return together ? 1 : 2;
+}
+
 static bool give(uint32_t slot)
 {
-    struct virtio_buffer chain[2] = { { receive_buffers[slot].header, HEADER_BYTES },
-                                      { receive_buffers[slot].frame, FRAME_BYTES_STORED } };
-    return virtqueue_add(&receive_queue, chain, 0, 2, slot);
+    struct virtio_buffer chain[2];
+    uint32_t count = describe(chain, &receive_buffers[slot], FRAME_BYTES_STORED);
+    return virtqueue_add(&receive_queue, chain, 0, count, slot);
 }
 
 static bool card_open(void)
 {
-    if (!virtio_open(&device, VIRTIO_DEVICE_NET, FEATURE_MAC))
+    if (!virtio_open(&device, VIRTIO_DEVICE_NET, FEATURE_MAC | FEATURE_ANY_LAYOUT))
         return false;
     if (device.features & FEATURE_MAC)
         for (int i = 0; i < MAC_BYTES; i++)
@@ -98,8 +111,9 @@ static void card_send(const void *frame, uint32_t bytes)
     struct packet_buffer *buffer = &transmit_buffers[slot];
     memset(buffer->header, 0, HEADER_BYTES);
     memcpy(buffer->frame, frame, bytes);
-    struct virtio_buffer chain[2] = { { buffer->header, HEADER_BYTES }, { buffer->frame, bytes } };
-    check(virtqueue_add(&transmit_queue, chain, 2, 0, slot), "no room in the transmit queue");
+    struct virtio_buffer chain[2];
+    uint32_t count = describe(chain, buffer, bytes);
+    check(virtqueue_add(&transmit_queue, chain, count, 0, slot), "no room in the transmit queue");
     virtqueue_kick(&transmit_queue);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Benchmarks of network and disk: what replication costs there, as a share of one machine's speed.
  *
- *   bench-net, sends / receives   payload of UDP a second, datagrams of 1472 bytes, 64 under way
+ *   bench-net, sends / receives   payload of UDP a second, datagrams of 1472 bytes, 224 under way
  *   echo                          round trips a second and their median, 16 clients with one request each
  *   bench-disk                    reads a second of 4 KiB from a file, 8 in flight; with backup-reads=on as well
  */

@@ -17,7 +17,9 @@ const HEADER_BYTES = 20;
 const KIND = { hello: 0, credit: 1, data: 2, answer: 3 } as const;
 /** The largest payload of a frame of 1514 bytes. */
 const PAYLOAD_BYTES = 1472;
-const WINDOW = 64;
+/** What a pair holds until it is acknowledged must fit, and what waits for a processor; more than a card's buffers would be lost. */
+const WINDOW = 224;
+const BATCH = 64;
 const TICK_MS = 20;
 const HELLO_MS = 100;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
@@ -45,7 +47,7 @@ export class NetClient {
   constructor({ host, port }: UdpTarget) {
     this.#ip = parseIpv4('host', host);
     this.#port = port;
-    const options = { ip: 0, port: 0, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: WINDOW };
+    const options = { ip: 0, port: 0, receiveBufferBytes: RECEIVE_BUFFER_BYTES, batch: BATCH };
     this.#socket = new UdpSocket(options, (bytes) => {
       const datagram = decode(bytes);
       if (datagram?.run === this.#run) this.#onDatagram(datagram);
