@@ -65,6 +65,8 @@ export class LearningBridge {
   readonly #ports = new Map<PortId, Port>();
   /** In the order in which they were last heard. */
   readonly #stations = new Map<number, Station>();
+  /** The last of them. */
+  #newest: Station | null = null;
   readonly #recent = new RecentFrames();
   #nextId: PortId = 1;
 
@@ -160,9 +162,13 @@ export class LearningBridge {
   }
 
   #learn(mac: number, port: PortId, nowMs: number): void {
-    const station = this.#stations.get(mac) ?? { port, heardMs: nowMs };
+    const known = this.#stations.get(mac);
+    const station = known ?? { port, heardMs: nowMs };
     station.port = port;
     station.heardMs = nowMs;
+    // Most frames come in a burst of one station's, which is the last already.
+    if (known !== undefined && known === this.#newest) return;
+    this.#newest = station;
     if (!this.#stations.delete(mac) && this.#stations.size >= this.#macsMax) {
       const oldest = this.#stations.keys().next();
       if (oldest.done !== true) this.#stations.delete(oldest.value);

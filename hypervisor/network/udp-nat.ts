@@ -34,6 +34,8 @@ export class UdpNat {
   readonly #byClient = new Map<number, Mapping[]>();
   /** By virtual port, in the order of last use. */
   readonly #byPort = new Map<number, Mapping>();
+  /** The last of them. */
+  #newest: Mapping | null = null;
   #nextPort = PORT_FIRST;
 
   constructor(options: { readonly clientsMax?: number; readonly ageMs?: number } = {}) {
@@ -50,6 +52,9 @@ export class UdpNat {
   portOf(forward: number, address: Ipv4Address, port: number, nowMs: number): number {
     const mapping = this.#find(forward, address, port) ?? this.#add({ forward, address, port }, nowMs);
     mapping.usedMs = nowMs;
+    // Most datagrams come in a burst of one client's, which is the last already.
+    if (mapping === this.#newest) return mapping.virtualPort;
+    this.#newest = mapping;
     this.#byPort.delete(mapping.virtualPort);
     this.#byPort.set(mapping.virtualPort, mapping);
     return mapping.virtualPort;

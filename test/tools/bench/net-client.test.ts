@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { NetClient } from '../../../tools/bench/net-client.js';
 
 const TIMES = { warmUpMs: 50, ms: 400 };
-const WINDOW = 64;
+const WINDOW = 224;
 const PAYLOAD_BYTES = 1472;
 
 interface Model {
