@@ -17,7 +17,7 @@ const HEADER_BYTES = 20;
 const KIND = { hello: 0, credit: 1, data: 2, answer: 3 } as const;
 /** The largest payload of a frame of 1514 bytes. */
 const PAYLOAD_BYTES = 1472;
-/** What a pair holds until it is acknowledged must fit, and what waits for a processor; more than a card's buffers would be lost. */
+/** Covers what a pair holds until it is acknowledged, and no more than a card has buffers for. */
 const WINDOW = 224;
 const BATCH = 64;
 const TICK_MS = 20;
