@@ -10,6 +10,9 @@ import type { CoreHandle, NativeCore } from './native-addon.js';
 
 export const HOLE_START = 0xa0000;
 export const HOLE_END = 0xc0000;
+const PAGE_SHIFT = 12;
+/** Every consumer of dirty pages has yet to see the page. */
+const MARKED = 0xff;
 
 export class GuestRam {
   /** RAM size in bytes. */
@@ -18,6 +21,9 @@ export class GuestRam {
   readonly view: Buffer;
   /** The same; a view of a plain array is made faster. */
   readonly #all: Uint8Array;
+  /** As the native core says: marks of all pages, then whether there is code in them. */
+  readonly #marks: Uint8Array;
+  readonly #code: Uint8Array;
   readonly #core: CoreHandle;
   readonly #native: NativeCore;
 
@@ -27,6 +33,9 @@ export class GuestRam {
     this.view = native.ramView(core);
     this.bytes = this.view.length;
     this.#all = new Uint8Array(this.view.buffer, this.view.byteOffset, this.bytes);
+    const { buffer, byteOffset, length } = native.pageBytes(core);
+    this.#marks = new Uint8Array(buffer, byteOffset, length / 2);
+    this.#code = new Uint8Array(buffer, byteOffset + length / 2, length / 2);
   }
 
   /** Whether all of `bytes` bytes at `address` are RAM. An empty range is, if its address could be. */
@@ -53,7 +62,7 @@ export class GuestRam {
   write(address: number, data: Uint8Array): boolean {
     if (!this.contains(address, data.length)) return false;
     this.#all.set(data, address);
-    this.#native.ramWritten(this.#core, address, data.length);
+    this.#written(address, data.length);
     return true;
   }
 
@@ -79,14 +88,27 @@ export class GuestRam {
   writeU16(address: number, value: number): boolean {
     if (!this.contains(address, 2)) return false;
     this.view.writeUInt16LE(value & 0xffff, address);
-    this.#native.ramWritten(this.#core, address, 2);
+    this.#written(address, 2);
     return true;
   }
 
   writeU32(address: number, value: number): boolean {
     if (!this.contains(address, 4)) return false;
     this.view.writeUInt32LE(value >>> 0, address);
-    this.#native.ramWritten(this.#core, address, 4);
+    this.#written(address, 4);
     return true;
+  }
+
+  /** Rings and buffers are written again and again: the core knows all about most of their pages already. */
+  #written(address: number, bytes: number): void {
+    const first = address >>> PAGE_SHIFT;
+    const last = (address + bytes - 1) >>> PAGE_SHIFT;
+    if (last - first > 1 || !this.#known(first) || !this.#known(last)) {
+      this.#native.ramWritten(this.#core, address, bytes);
+    }
+  }
+
+  #known(page: number): boolean {
+    return this.#marks[page] === MARKED && this.#code[page] === 0;
   }
 }

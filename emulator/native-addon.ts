@@ -44,6 +44,11 @@ export interface NativeCore {
   /** Undefined when restored, else what is wrong and at which byte. */
   restoreState(core: CoreHandle, bytes: Uint8Array): [code: string, offset: number] | undefined;
   ramView(core: CoreHandle): Buffer;
+  /**
+   * Two bytes for each page of RAM, to be read: 0xff when a write needs not be marked, and behind all of those 0 when no
+   * translated code is in the page. A write to pages where both hold needs no ramWritten().
+   */
+  pageBytes(core: CoreHandle): Buffer;
   ramWritten(core: CoreHandle, address: number, bytes: number): void;
   ramDigest(core: CoreHandle): Uint8Array;
   collectDirty(core: CoreHandle, consumer: number): Uint32Array;

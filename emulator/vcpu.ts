@@ -74,6 +74,9 @@ function assertSafe(value: number, what: string): void {
 export class Vcpu {
   readonly ram: GuestRam;
   readonly #core: CoreHandle;
+  #running = false;
+  /** Instructions retired, or -1: to be asked for. It stands still between runs, and is asked for several times an event. */
+  #icount = -1;
 
   constructor(options: VcpuOptions) {
     const { bus, rom = new Uint8Array() } = options;
@@ -99,14 +102,22 @@ export class Vcpu {
   run(target: number): VcpuExit {
     const bounded = Math.min(target, Number.MAX_SAFE_INTEGER);
     assertSafe(bounded, 'run: target');
-    const exit = EXITS[nativeCore.run(this.#core, bounded)];
-    if (exit === undefined) throw new InvariantError('run: unknown exit of the native core');
-    return exit;
+    this.#icount = -1;
+    this.#running = true;
+    try {
+      const exit = EXITS[nativeCore.run(this.#core, bounded)];
+      if (exit === undefined) throw new InvariantError('run: unknown exit of the native core');
+      return exit;
+    } finally {
+      this.#running = false;
+    }
   }
 
   /** Retired instructions; inside a callback the current one is not counted. */
   get icount(): number {
-    return nativeCore.icount(this.#core);
+    if (this.#running) return nativeCore.icount(this.#core);
+    if (this.#icount < 0) this.#icount = nativeCore.icount(this.#core);
+    return this.#icount;
   }
 
   /** Whether an interrupt could be injected now: IF set, no STI or MOV SS shadow. */
@@ -142,6 +153,7 @@ export class Vcpu {
   /** Deliver an external interrupt. False: that ended in a triple fault. */
   inject(vector: number): boolean {
     assert(Number.isInteger(vector) && vector >= 0 && vector <= 255, () => `inject: vector ${vector}`);
+    this.#icount = -1;
     return nativeCore.inject(this.#core, vector);
   }
 
@@ -159,6 +171,7 @@ export class Vcpu {
 
   /** Power-on state of the processor: F000:FFF0, real mode, A20 on. RAM, icount and clock stay. */
   reset(): void {
+    this.#icount = -1;
     nativeCore.reset(this.#core);
   }
 
@@ -182,6 +195,7 @@ export class Vcpu {
    * @throws DecodeError and changes nothing when the bytes are not such a state.
    */
   restoreState(bytes: Uint8Array): void {
+    this.#icount = -1;
     const wrong = nativeCore.restoreState(this.#core, bytes);
     if (wrong) throw new DecodeError(wrong[0], wrong[1], 'vcpu state');
   }

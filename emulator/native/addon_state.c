@@ -110,22 +110,37 @@ static void release_ram(napi_env env, void *data, void *hint)
     core_ram_release(hint);
 }
 
-/* All of RAM as a Buffer without a copy. It stays valid when the vcpu is disposed of first. */
-static napi_value ram_view(napi_env env, napi_callback_info info)
+/* Memory of the core as a Buffer without a copy. It stays valid when the vcpu is disposed of first. */
+static napi_value memory_view(napi_env env, core *c, uint8_t *memory, size_t bytes)
 {
-    struct arguments a;
     napi_value buffer;
-    if (!addon_arguments(env, info, 1, &a))
-        return NULL;
-    core *c = a.handle->c;
     struct core_ram *ram = core_ram_retain(c);
-    if (napi_create_external_buffer(env, (size_t)core_ram_pages(c) * 4096, core_ram(c), release_ram, ram, &buffer) !=
-        napi_ok) {
+    if (napi_create_external_buffer(env, bytes, memory, release_ram, ram, &buffer) != napi_ok) {
         core_ram_release(ram);
         napi_throw_error(env, NULL, "ft86 core: this JavaScript engine cannot map guest RAM");
         return NULL;
     }
     return buffer;
+}
+
+/* All of RAM. */
+static napi_value ram_view(napi_env env, napi_callback_info info)
+{
+    struct arguments a;
+    if (!addon_arguments(env, info, 1, &a))
+        return NULL;
+    core *c = a.handle->c;
+    return memory_view(env, c, core_ram(c), (size_t)core_ram_pages(c) * 4096);
+}
+
+/* The bytes of core_page_bytes(). */
+static napi_value page_bytes(napi_env env, napi_callback_info info)
+{
+    struct arguments a;
+    if (!addon_arguments(env, info, 1, &a))
+        return NULL;
+    core *c = a.handle->c;
+    return memory_view(env, c, core_page_bytes(c), 2 * (size_t)core_ram_pages(c));
 }
 
 /* ramWritten(handle, address, bytes): the range is inside RAM, the caller has checked. */
@@ -246,6 +261,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
 const napi_property_descriptor addon_state_functions[] = {
     FUNCTION("getRegisters", get_registers), FUNCTION("setRegisters", set_registers), FUNCTION("reset", reset),
     FUNCTION("saveState", save_state), FUNCTION("restoreState", restore_state), FUNCTION("ramView", ram_view),
+    FUNCTION("pageBytes", page_bytes),
     FUNCTION("ramWritten", ram_written), FUNCTION("ramDigest", ram_digest), FUNCTION("collectDirty", collect_dirty),
     FUNCTION("writtenPages", written_pages),
     FUNCTION("flushTranslations", flush_translations), FUNCTION("flushTlb", flush_tlb), FUNCTION("stats", stats),

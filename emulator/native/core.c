@@ -59,13 +59,15 @@ static bool open_engine(core *c)
 static bool allocate(core *c)
 {
     c->ram_mapping = ram_map(c->config.ram_bytes);
-    c->code_page = calloc(c->pages, 1);
-    c->dirty = calloc(c->pages, 1);
+    if (c->ram_mapping) {
+        c->dirty = c->ram_mapping->page_bytes;
+        c->code_page = c->dirty + c->pages;
+    }
     c->page_hash = malloc((c->pages + rom_pages(c)) * sizeof *c->page_hash);
     if (c->config.rom_bytes && !(c->rom_mapping = rom_map(c->config.rom, c->config.rom_bytes)))
         return false;
     c->config.rom = NULL;                /* the caller's bytes are not needed any more */
-    return arch_init(&c->arch) && c->ram_mapping && c->code_page && c->dirty && c->page_hash;
+    return arch_init(&c->arch) && c->ram_mapping && c->page_hash;
 }
 
 /* RAM is all zeroes; the ROM's pages follow, which never change. */
@@ -129,8 +131,6 @@ void core_destroy(core *c)
         core_ram_release(c->ram_mapping);
     if (c->rom_mapping)
         core_ram_release(c->rom_mapping);
-    free(c->code_page);
-    free(c->dirty);
     free(c->page_hash);
     free(c);
 }

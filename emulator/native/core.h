@@ -75,7 +75,10 @@ typedef struct core_registers {
 core *core_create(const core_config *config, char *message, size_t message_bytes);
 void core_destroy(core *c);
 uint8_t *core_ram(core *c);
-/* Keep the RAM mapped after core_destroy(); core_ram_release() undoes it (used by external buffers). */
+/* Two bytes for each page, to be read: all that core_ram_written() would set in the first array (all ones: nothing), and
+ * behind that array whether translated code must be looked for. */
+uint8_t *core_page_bytes(core *c);
+/* Keep both mapped after core_destroy(); core_ram_release() undoes it (used by external buffers). */
 struct core_ram *core_ram_retain(core *c);
 void core_ram_release(struct core_ram *ram);
 

@@ -52,6 +52,7 @@ struct core_ram {
     uint8_t *bytes;
     size_t size;
     void *mapping;                       /* bytes with a guard page on either side */
+    uint8_t *page_bytes;                 /* what the core's dirty and code_page point into */
     int users;                           /* atomic: external buffers may be released by another thread */
 };
 
@@ -128,8 +129,8 @@ struct core {
     uint64_t ram_offset_low, ram_offset_high;   /* the engine's RAM offsets of address 0 and the hole's end */
     struct core_ram *rom_mapping;        /* NULL when there is none */
     uint64_t ram_offset_rom;
-    uint8_t *code_page;                  /* 1 = some block was translated from this page */
     uint8_t *dirty;                      /* one bit per consumer; writes are fast only when all are set */
+    uint8_t *code_page;                  /* behind those: 1 = some block was translated from this page */
     uint64_t *page_hash;
 
     uint64_t clock_base_count, clock_base_ns, clock_rate;

@@ -26,8 +26,10 @@ struct core_ram *ram_map(uint32_t bytes)
     ram->bytes = (uint8_t *)ram->mapping + GUARD_BYTES;
     ram->size = bytes;
     ram->users = 1;
-    if (mprotect(ram->bytes, bytes, PROT_READ | PROT_WRITE)) {
+    ram->page_bytes = calloc(2, bytes >> PAGE_SHIFT);
+    if (!ram->page_bytes || mprotect(ram->bytes, bytes, PROT_READ | PROT_WRITE)) {
         munmap(ram->mapping, size);
+        free(ram->page_bytes);
         free(ram);
         return NULL;
     }
@@ -49,6 +51,7 @@ struct core_ram *rom_map(const uint8_t *bytes, uint32_t count)
 
 uint8_t *core_ram(core *c) { return c->ram; }
 uint32_t core_ram_pages(const core *c) { return c->pages; }
+uint8_t *core_page_bytes(core *c) { return c->dirty; }
 
 struct core_ram *core_ram_retain(core *c)
 {
@@ -61,6 +64,7 @@ void core_ram_release(struct core_ram *ram)
     if (__atomic_sub_fetch(&ram->users, 1, __ATOMIC_ACQ_REL))
         return;
     munmap(ram->mapping, ram->size + 2 * GUARD_BYTES);
+    free(ram->page_bytes);
     free(ram);
 }
 

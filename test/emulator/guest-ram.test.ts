@@ -70,3 +70,23 @@ test('what is written is read back', () => {
 test.each([0, 4096, 4 * 1024 * 1024 + 1, 3 * 1024 ** 3 + 4096])('RAM of %i bytes is refused', (ramBytes) => {
   expect(() => new Vcpu({ ramBytes, bus: new RecordingBus() })).toThrow('RAM must be');
 });
+
+test('pages that are written are collected, whatever was written and collected before', () => {
+  const write = fc.record({
+    at: fc.integer({ min: HOLE_END, max: HOLE_END + 0x8000 }),
+    bytes: fc.constantFrom(0, 1, 2, 4, 8, 1500, 4096, 9000),
+  });
+  const seen = [1, 2].map(() => new Set<number>());
+  const collected = (consumer: number): number[] => [...vcpu.collectDirty(consumer)];
+  for (const consumer of [1, 2]) collected(consumer);
+  fc.assert(
+    fc.property(fc.array(write, { maxLength: 6 }), fc.constantFrom(1, 2), (writes, consumer) => {
+      for (const { at, bytes } of writes) {
+        ram.write(at, new Uint8Array(bytes));
+        for (let page = at >> 12; page << 12 < at + bytes; page++) for (const pages of seen) pages.add(page);
+      }
+      expect(collected(consumer)).toEqual([...seen[consumer - 1]!].sort((a, b) => a - b));
+      seen[consumer - 1]!.clear();
+    }),
+  );
+});
