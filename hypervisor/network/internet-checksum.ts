@@ -15,10 +15,13 @@ export function sumWordsOf(bytes: Uint8Array, start: number, end: number, sum: n
   const stop = bytes.byteOffset + end;
   let i = bytes.byteOffset + start;
   // Two words a time, several times in a row. Both sums fit the processor's own integers, what they are added to need not.
-  let [high, low] = [0, 0];
+  let high = 0;
+  let low = 0;
   for (; i + 16 <= stop; i += 16) {
-    const [a, b] = [words.getInt32(i), words.getInt32(i + 4)];
-    const [c, d] = [words.getInt32(i + 8), words.getInt32(i + 12)];
+    const a = words.getInt32(i);
+    const b = words.getInt32(i + 4);
+    const c = words.getInt32(i + 8);
+    const d = words.getInt32(i + 12);
     high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
     low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
   }
