@@ -9,7 +9,7 @@ import { SliceSize } from '../../hypervisor/ft/slice-size.js';
 import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
 
-/** Execution is reported this often; the log's frames are acknowledged besides, when they arrive. */
+/** What is executed is said so long after anything was; acknowledgements, which go out as frames arrive, say it as well. */
 const REPORT_MS = 2;
 
 export interface FollowerOptions {
@@ -60,9 +60,10 @@ export class Follower {
     this.#loop.start();
   }
 
-  /** A frame of the log. @throws DecodeError */
+  /** A frame of the log; the caller acknowledges it, and says with that what is executed. @throws DecodeError */
   receive(frame: Uint8Array): void {
     this.replica.receive(frame);
+    this.#reported = { seq: this.replica.executedSeq, atMs: hostMs() };
     this.lag.received(this.replica.receivedSeq);
     this.#loop.wake();
   }
@@ -92,7 +93,13 @@ export class Follower {
     const workedMs = hostMs() - startMs;
     const restMs = workedMs * (1 / (this.#options.throttle ?? 1) - 1);
     this.#restUntilMs = startMs + workedMs + restMs;
-    return result === 'running' ? restMs : null;
+    return result === 'running' ? restMs : this.#reportInMs();
+  }
+
+  /** When to step again only to report; null: there is nothing to report. */
+  #reportInMs(): number | null {
+    if (this.replica.end !== null || this.replica.executedSeq === this.#reported.seq) return null;
+    return Math.max(0, this.#reported.atMs + REPORT_MS - hostMs());
   }
 
   #report(atOnce: boolean): void {

@@ -20,12 +20,13 @@ afterEach(async () => {
   await rig.close();
 });
 
-test('each entry executed is reported although no frame comes any more', async () => {
+/** Follow a log of marks so far apart, in one frame; the entries up to which execution was reported. */
+async function reports(instructionsApart: number, enough: (reported: ReadonlySet<number>) => boolean) {
   const { machine, session } = await rig.live();
   session.close();
   const start = machine.icount;
   const writer = new FrameWriter({ firstSeq: 0, at: start, account: new LogAccount() });
-  for (let i = 1; i <= ENTRIES; i++) writer.append({ kind: 'mark', at: start + i * INSTRUCTIONS_APART });
+  for (let i = 1; i <= ENTRIES; i++) writer.append({ kind: 'mark', at: start + i * instructionsApart });
   const replica = new BackupReplica({ machine, firstSeq: 0, console: { offset: 0, bytes: new Uint8Array(0) } });
   const reported = new Set<number>();
   const ignore = (): void => undefined;
@@ -43,7 +44,17 @@ test('each entry executed is reported although no frame comes any more', async (
     },
   );
   follower.receive(writer.flush() as Uint8Array);
-  await until(() => replica.executedSeq === ENTRIES - 1, 'all of it is executed');
+  await until(() => replica.executedSeq === ENTRIES - 1 && enough(reported), 'all of it is executed and reported');
   follower.stop();
+  return reported;
+}
+
+test('each entry executed is reported although no frame comes any more', async () => {
+  const reported = await reports(INSTRUCTIONS_APART, () => true);
   expect(reported.size).toBeGreaterThan(ENTRIES / 2);
+});
+
+test('what is executed right after its acknowledgement is reported a moment later', async () => {
+  const reported = await reports(1, (seen) => seen.has(ENTRIES - 1));
+  expect(reported.size).toBeLessThan(ENTRIES);
 });
