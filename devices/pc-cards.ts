@@ -48,6 +48,8 @@ const INTA = 1;
 /** A drive as the monitor sees it. */
 export interface Drive {
   complete(completion: DiskCompletion): void;
+  /** The request of drive `drive` with that tag, if it was emitted and is not completed. */
+  pendingRequest(drive: number, tag: number): DiskRequest | undefined;
 }
 
 /** A NIC as the monitor sees it. */

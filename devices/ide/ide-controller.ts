@@ -104,6 +104,10 @@ export class IdeController implements DeviceModel {
     return this.#drives().flatMap((drive) => drive.pendingRequests());
   }
 
+  pendingRequest(drive: number, tag: number): DiskRequest | undefined {
+    return this.pendingRequests().find((request) => request.drive === drive && request.tag === tag);
+  }
+
   /** Whether the drive of the machine with that index is one of this controller's. */
   hasDrive(index: number): boolean {
     return this.#drives().some((drive) => drive.index === index);

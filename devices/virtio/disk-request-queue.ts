@@ -100,7 +100,8 @@ export class DiskRequestQueue {
   /** Take out the request in flight with this tag; undefined when there is none. */
   remove(tag: number): PendingRequest | undefined {
     const index = this.#pending.findIndex((pending) => pending.inFlight && pending.request.tag === tag);
-    return index < 0 ? undefined : this.#pending.splice(index, 1)[0];
+    // Mostly it is the first, which is cheaper to take than to cut out.
+    return index === 0 ? this.#pending.shift() : index < 0 ? undefined : this.#pending.splice(index, 1)[0];
   }
 
   /** The request in flight with this tag. */

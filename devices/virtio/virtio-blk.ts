@@ -129,6 +129,10 @@ export class VirtioBlk implements DeviceModel {
     return this.#requests.inFlight();
   }
 
+  pendingRequest(_drive: number, tag: number): DiskRequest | undefined {
+    return this.#requests.find(tag)?.request;
+  }
+
   /**
    * Apply the answer to a pending request. An orphan's answer changes nothing the guest sees.
    * @throws InvariantError when no such request is in flight or a read's data has another length.

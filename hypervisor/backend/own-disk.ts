@@ -42,6 +42,10 @@ export class OwnDisk implements DiskBackend {
     });
   }
 
+  readAtOnce(request: DiskRequest): Uint8Array | null {
+    return this.#disk.readAtOnce?.(request) ?? null;
+  }
+
   close(): Promise<void> {
     return this.#disk.close();
   }

@@ -90,16 +90,18 @@ export class BackupDisks {
 
   /** The entry happens now: returns it with its data. */
   answered(entry: DiskEntry): DiskEntry {
-    // An answer with data is a read's, which changes nothing.
-    if (entry.status === 'ok' && entry.data.length === 0) this.#done(entry);
+    const { at, drive, tag, status } = entry;
     const reading = this.#reading.get(keyOf(entry));
-    if (this.#leftOut(entry)) {
-      assert(reading?.data != null, 'an entry of a read happens when its data is here');
-      this.#readsDone++;
-      this.#reading.delete(keyOf(entry));
-      return { ...entry, data: reading.data };
+    if (reading !== undefined) this.#reading.delete(keyOf(entry));
+    // An answer with data is a read's, which changes nothing.
+    if (status === 'ok' && entry.data.length === 0) {
+      if (reading === undefined) this.#done(entry);
+      else {
+        assert(reading.data !== null, 'an entry of a read happens when its data is here');
+        this.#readsDone++;
+        return { kind: 'disk', at, drive, tag, status, data: reading.data };
+      }
     }
-    this.#reading.delete(keyOf(entry));
     reading?.cancel();
     return entry;
   }

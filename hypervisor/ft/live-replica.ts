@@ -211,7 +211,8 @@ export class LiveReplica {
   }
 
   #applyDisk(completion: DiskCompletion): void {
-    const entry = { kind: 'disk', at: this.machine.icount, ...completion } as const;
+    const { drive, tag, status, data } = completion;
+    const entry = { kind: 'disk', at: this.machine.icount, drive, tag, status, data } as const;
     this.recorder.diskCompletion(entry, () => this.machine.pendingDiskRequest(completion));
     this.machine.apply(entry);
   }

@@ -28,6 +28,8 @@ interface Waiting {
 
 export class ReadFence {
   #noted: Noted[] = [];
+  /** Those before it are executed. */
+  #head = 0;
   #waiting: Waiting[] = [];
   #executedSeq = -1;
 
@@ -43,8 +45,8 @@ export class ReadFence {
 
   /** Let a write leave, now or when the reads before it are done. */
   write(place: Place, release: () => void): void {
-    const seq = this.#noted.findLast((noted) => overlap(noted.place, place))?.seq;
-    if (seq === undefined) release();
+    const seq = this.#noted.findLast((noted) => overlap(noted.place, place))?.seq ?? -1;
+    if (seq <= this.#executedSeq) release();
     else this.#waiting.push({ seq, release });
   }
 
@@ -52,7 +54,14 @@ export class ReadFence {
   executed(seq: number): void {
     if (seq <= this.#executedSeq) return;
     this.#executedSeq = seq;
-    if (this.#noted.length > 0) this.#noted = this.#noted.filter((noted) => noted.seq > seq);
+    for (let next = this.#noted[this.#head]; next !== undefined && next.seq <= seq; next = this.#noted[this.#head]) {
+      this.#head++;
+    }
+    // Not for each: many reads may be under way.
+    if (this.#head >= 1024 || (this.#head > 0 && this.#head === this.#noted.length)) {
+      this.#noted = this.#noted.slice(this.#head);
+      this.#head = 0;
+    }
     if (this.#waiting.length === 0) return;
     const ready = this.#waiting.filter((write) => write.seq <= seq);
     this.#waiting = this.#waiting.filter((write) => write.seq > seq);
@@ -62,6 +71,7 @@ export class ReadFence {
   /** Nobody reads after us any more. */
   open(): void {
     this.#noted = [];
+    this.#head = 0;
     const ready = this.#waiting;
     this.#waiting = [];
     for (const { release } of ready) release();

@@ -16,9 +16,10 @@ import { diskRequestCrc } from './output-crc.js';
 import type { OutputGate } from './output-gate.js';
 
 const NO_DATA = new Uint8Array(0);
-/** Entries that only tell the backup how far it may run, and how long they may wait for others to share their frame. */
-const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark']);
+/** Entries that nobody outside waits for, how long they may wait for others to share their frame, and how large that may get. */
+const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark', 'disk']);
 const QUIET_NS = 5_000_000;
+const QUIET_BYTES_MAX = 64 << 10;
 
 /** What a live replica makes happen outside. All calls return at once. */
 export interface LiveHost {
@@ -99,8 +100,8 @@ export class Recorder {
 
   /** As flush(), unless what was recorded can wait: nothing outside depends on it, and there was a frame just now. */
   flushSoon(icount: number): void {
-    const waits = this.#quiet && this.#console.length === 0 && this.#nowNs - this.#lastFrameNs < QUIET_NS;
-    if (!waits) this.flush(icount);
+    const few = this.#nowNs - this.#lastFrameNs < QUIET_NS && this.#writer.pendingBytes < QUIET_BYTES_MAX;
+    if (!this.#quiet || !few || this.#console.length > 0) this.flush(icount);
   }
 
   /** Cut a frame of what was recorded since the last one and hand it over. Only between runs. */

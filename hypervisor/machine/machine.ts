@@ -225,7 +225,7 @@ export class Machine implements Environment {
 
   /** The request that a completion answers. */
   pendingDiskRequest({ drive, tag }: Pick<DiskRequest, 'drive' | 'tag'>): DiskRequest | undefined {
-    return this.board.pendingRequests().find((request) => request.drive === drive && request.tag === tag);
+    return this.board.drive(drive).pendingRequest(drive, tag);
   }
 
   registers(): Registers {

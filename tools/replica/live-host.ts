@@ -6,7 +6,7 @@ import type { LiveSessionOptions } from './live-session-options.js';
 
 /** The session's side of it. */
 interface HostHooks {
-  /** A disk request was completed. */
+  /** A disk request was completed, perhaps from inside submitDisk(). */
   input(input: Input): void;
   /** A frame for the backup, if there is one. */
   frame(bytes: Uint8Array, lastSeq: number): void;
@@ -19,6 +19,12 @@ export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHos
     submitDisk: (request) => {
       const disk = options.disks[request.drive];
       if (disk === undefined) throw new ReplicaError(`drive ${request.drive} has no backend`);
+      const cached = disk.readAtOnce?.(request) ?? null;
+      if (cached !== null) {
+        const { drive, tag } = request;
+        hooks.input({ kind: 'disk', completion: { drive, tag, status: 'ok', data: cached } });
+        return;
+      }
       disk.submit(request, (completion) => {
         hooks.input({ kind: 'disk', completion });
       });

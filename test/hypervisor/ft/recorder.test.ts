@@ -20,7 +20,7 @@ function recorder(): { readonly recorder: Recorder; readonly frames: number[] } 
     {
       ...{ drives: [], submitDisk: ignore, sendPacket: ignore, console: ignore },
       frame: (bytes) => {
-        const { entries } = decodeFrame(bytes, { seq, at: 0 });
+        const { entries } = decodeFrame(bytes, { seq });
         seq += entries.length;
         frames.push(entries.length);
       },
@@ -53,6 +53,18 @@ describe('flushSoon', () => {
     made.recorder.tick(5 * MS);
     made.recorder.flushSoon(5);
     expect(made.frames).toEqual([3]);
+  });
+
+  test('gathers what disks answer, up to 64 KiB', () => {
+    const made = recorder();
+    made.recorder.tick(1 * MS);
+    for (let tag = 0; tag < 20; tag++) {
+      made.recorder.append({ kind: 'disk', at: 1, drive: 0, tag, status: 'ok', data: new Uint8Array(4096) });
+      made.recorder.flushSoon(1);
+    }
+    expect(made.frames).toEqual([16]);
+    made.recorder.flush(1);
+    expect(made.frames).toEqual([16, 4]);
   });
 
   test.each<[string, (to: Recorder) => void]>([
