@@ -1,5 +1,9 @@
 /**
- * Short-lived private copies, cut out of shared blocks: an ArrayBuffer of its own costs each more than its bytes do.
+ * Short-lived private copies: an ArrayBuffer of its own costs each more than its bytes do, and what the collector is told of
+ * memory outside its heap makes it mark the whole heap again and again.
+ *
+ *   pooledBytes()                    cut out of shared blocks, for small ones
+ *   borrowedBytes() -> giveBack()    the same memory over and over, for larger ones with a known end
  *
  * Invariants: what was handed out overlaps nothing else, and holds anything until it is filled; `buffer` of it belongs to others,
  * too, so views are made with its byteOffset. One small piece that is kept holds its block: for what lives long, copy it.
@@ -27,4 +31,34 @@ export function pooledBytes(bytes: number): Uint8Array {
 /** Not cleared, and of its own. */
 function newBlock(bytes = BLOCK_BYTES): ArrayBuffer {
   return Buffer.allocUnsafeSlow(bytes).buffer;
+}
+
+/** Borrowed memory has one of few sizes: multiples of this or, where that is more, of a quarter of a power of two. */
+const LENT_BYTES_STEP = 4 << 10;
+/** So much is kept to be lent again. */
+const KEPT_BYTES_MAX = 16 << 20;
+
+const lent = new WeakSet<ArrayBufferLike>();
+const shelves = new Map<number, ArrayBuffer[]>();
+let keptBytes = 0;
+
+/** `bytes` bytes, to be filled, and given back when nobody looks at them any more; not giving them back only costs time. */
+export function borrowedBytes(bytes: number): Uint8Array {
+  const step = Math.max(LENT_BYTES_STEP, 1 << (29 - Math.clz32(bytes)));
+  const size = Math.ceil(bytes / step) * step;
+  const buffer = shelves.get(size)?.pop();
+  if (buffer !== undefined) keptBytes -= size;
+  const memory = buffer ?? newBlock(size);
+  lent.add(memory);
+  return new Uint8Array(memory, 0, bytes);
+}
+
+/** The bytes are nobody's any more. What was not borrowed, or was given back before, is left alone. */
+export function giveBack({ buffer }: Uint8Array): void {
+  const size = buffer.byteLength;
+  if (!lent.delete(buffer) || keptBytes + size > KEPT_BYTES_MAX) return;
+  keptBytes += size;
+  const shelf = shelves.get(size);
+  if (shelf === undefined) shelves.set(size, [buffer as ArrayBuffer]);
+  else shelf.push(buffer as ArrayBuffer);
 }

@@ -20,6 +20,7 @@ export interface DiskBackend {
   submit(request: DiskRequest, done: (completion: DiskCompletion) => void): void;
   /**
    * The data of a read when that takes no waiting, in the place of submit(); null: it must be submitted. Absent: always so.
+   * The data may be borrowed (byte-pool.ts).
    */
   readAtOnce?(request: DiskRequest): Uint8Array | null;
   /** Wait for the requests in flight, then release the storage. Nothing may be submitted afterwards. */

@@ -9,7 +9,7 @@
  * Source: POSIX.1-2017, pread, pwrite, fdatasync.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { pooledBytes } from '../../emulator/byte-pool.js';
+import { borrowedBytes, giveBack } from '../../emulator/byte-pool.js';
 import { assert, ConfigError, ReplicaError } from '../../emulator/errors.js';
 import type { DiskCompletion, DiskRequest } from '../../devices/environment.js';
 import { SECTOR_BYTES, type DiskBackend } from './backend.js';
@@ -95,8 +95,10 @@ export class DiskFile implements DiskBackend {
     const there = request.sector + request.bytes / SECTOR_BYTES <= this.sectors;
     if (request.op !== 'read' || !there || request.bytes > AT_ONCE_BYTES_MAX || !this.#order.clear(request))
       return null;
-    const data = pooledBytes(request.bytes);
-    return readCached(this.#file.fd, data, request.sector * SECTOR_BYTES) === data.length ? data : null;
+    const data = borrowedBytes(request.bytes);
+    if (readCached(this.#file.fd, data, request.sector * SECTOR_BYTES) === data.length) return data;
+    giveBack(data);
+    return null;
   }
 
   async close(): Promise<void> {

@@ -7,8 +7,14 @@
 import { assert } from '../../emulator/errors.js';
 
 export class ChunkQueue {
+  readonly #room: (bytes: number) => Uint8Array;
   #chunks: Buffer[] = [];
   #length = 0;
+
+  /** @param room gives memory for what crosses chunks */
+  constructor(room: (bytes: number) => Uint8Array = (bytes) => Buffer.allocUnsafe(bytes)) {
+    this.#room = room;
+  }
 
   /** Bytes that were pushed and not taken. */
   get length(): number {
@@ -49,7 +55,8 @@ export class ChunkQueue {
   }
 
   #takeAcross(bytes: number): Buffer {
-    const out = Buffer.allocUnsafe(bytes);
+    const room = this.#room(bytes);
+    const out = Buffer.from(room.buffer, room.byteOffset, bytes);
     let at = 0;
     let used = 0;
     while (at < bytes) {

@@ -8,6 +8,7 @@
  * Invariants: a frame is handed out whole or not at all; a length above the limit is refused before
  * anything is kept for it; memory held is never more than what the peer really sent.
  */
+import { borrowedBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import { ChunkQueue } from './chunk-queue.js';
 
@@ -26,7 +27,7 @@ export class FrameSplitter {
   #chunk: Buffer | null = null;
   #at = 0;
   /** What came before that chunk. */
-  readonly #held = new ChunkQueue();
+  readonly #held = new ChunkQueue(borrowedBytes);
   /** Body length of the frame being collected; -1 while its prefix is incomplete. */
   #wanted = -1;
 
@@ -47,7 +48,7 @@ export class FrameSplitter {
   }
 
   /**
-   * The next whole frame's body, possibly a view of a pushed chunk; null when more bytes are needed.
+   * The next whole frame's body, a view of a pushed chunk or borrowed (byte-pool.ts); null when more bytes are needed.
    * @throws DecodeError when a length is above the limit; the stream is useless from there on
    */
   next(): Uint8Array | null {

@@ -12,6 +12,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Output } from '../../devices/environment.js';
+import { giveBack } from '../../emulator/byte-pool.js';
 import { assert, DecodeError, DivergenceError } from '../../emulator/errors.js';
 import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
 import { decodeFrame, type DecodedFrame } from '../log/frame.js';
@@ -67,6 +68,8 @@ export class BackupReplica {
   readonly #options: BackupOptions;
   #queue: Received[] = [];
   #head = 0;
+  /** Frames of which entries are in the queue, with the newest entry of each. */
+  readonly #frames: { readonly seq: number; readonly bytes: Uint8Array }[] = [];
   /** No entry of the queue from the head up to here acts on the machine. */
   #actingIndex = 0;
   #nextSeq: number;
@@ -119,7 +122,7 @@ export class BackupReplica {
     return this.#comparedDigest;
   }
 
-  /** Take over a whole frame or nothing. @throws DecodeError when it is damaged, out of sequence or too much to hold */
+  /** Take over a whole frame or nothing. Borrowed memory (byte-pool.ts) is given back when all of it is executed. @throws DecodeError when it is damaged, out of sequence or too much to hold */
   receive(frame: Uint8Array): void {
     const decoded = decodeFrame(frame, { seq: this.#nextSeq, at: this.#newestAt });
     this.#flow.sent(this.#nextSeq + decoded.entries.length - 1, frame.length);
@@ -129,6 +132,7 @@ export class BackupReplica {
       this.#newestAt = entry.at;
       this.#queue.push({ entry, seq: this.#nextSeq++ });
     }
+    this.#frames.push({ seq: this.#nextSeq - 1, bytes: frame });
   }
 
   /** Execute up to `instructionsMax` instructions. @throws DivergenceError */
@@ -144,6 +148,7 @@ export class BackupReplica {
       this.#perform(next);
       this.#executedSeq = next.seq;
       this.#flow.executed(next.seq);
+      if (this.#frames[0]?.seq === next.seq) giveBack(this.#frames.shift()!.bytes);
     }
   }
 
@@ -231,12 +236,20 @@ export class BackupReplica {
         return;
       default:
         try {
-          this.machine.apply(entry.kind === 'disk' ? this.disks.answered(entry) : entry);
+          if (entry.kind === 'disk') this.#applyDisk(entry);
+          else this.machine.apply(entry);
         } catch (error) {
           if (!(error instanceof DivergenceError)) throw error;
           throw new DivergenceError(seq, entry.at, `${entry.kind} entry`, 'the same as on the primary', error.message);
         }
     }
+  }
+
+  #applyDisk(entry: Extract<Entry, { kind: 'disk' }>): void {
+    const answered = this.disks.answered(entry);
+    this.machine.apply(answered);
+    // Read here; what the log brought is part of its frame.
+    if (answered !== entry) giveBack(answered.data);
   }
 
   #compareOutput(entry: Extract<Entry, { kind: 'output' }>, seq: number): void {

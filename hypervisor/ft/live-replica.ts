@@ -9,6 +9,7 @@
  * alone (no log). Sans-io: host time is passed in, in ns.
  */
 import type { DiskCompletion, Output } from '../../devices/environment.js';
+import { giveBack } from '../../emulator/byte-pool.js';
 import { assert } from '../../emulator/errors.js';
 import type { Control, Entry, StopReason } from '../log/entry.js';
 import type { FrameWriter } from '../log/frame.js';
@@ -165,7 +166,9 @@ export class LiveReplica {
       // A machine that stands still takes no packets; all else waits for it.
       else if (input.kind !== 'packet') this.#inbox.push(input);
     }
-    if (!this.settings.paused) this.#applyDueDisk();
+    if (this.settings.paused) return;
+    // Under the icount clock, those whose fixed guest time has come.
+    for (const completion of this.#disks.due(this.machine.nowNs())) this.#applyDisk(completion);
   }
 
   #advance(): LiveStep {
@@ -210,16 +213,11 @@ export class LiveReplica {
     if (paused && !this.settings.paused) this.#options.clock.start(this.#nowNs, this.machine.nowNs());
   }
 
-  #applyDisk(completion: DiskCompletion): void {
-    const { drive, tag, status, data } = completion;
+  #applyDisk({ drive, tag, status, data }: DiskCompletion): void {
     const entry = { kind: 'disk', at: this.machine.icount, drive, tag, status, data } as const;
-    this.recorder.diskCompletion(entry, () => this.machine.pendingDiskRequest(completion));
+    this.recorder.diskCompletion(entry, () => this.machine.pendingDiskRequest(entry));
     this.machine.apply(entry);
-  }
-
-  /** Under the icount clock, completions whose fixed guest time has come. */
-  #applyDueDisk(): void {
-    for (const completion of this.#disks.due(this.machine.nowNs())) this.#applyDisk(completion);
+    giveBack(data);
   }
 
   /** The guest slept until now: let guest time reach the host's before an input lands. */

@@ -28,10 +28,15 @@ export class Unacknowledged {
   #items: Item[] = [];
   #head = 0;
   #nextSeq: number;
+  readonly #letGo: (body: Uint8Array) => void;
 
-  /** @param nextSeq first entry of the first item */
-  constructor(nextSeq: number) {
+  /**
+   * @param nextSeq first entry of the first item
+   * @param letGo told of each message that is not sent again; all of it has left then
+   */
+  constructor(nextSeq: number, letGo: (body: Uint8Array) => void) {
     this.#nextSeq = nextSeq;
+    this.#letGo = letGo;
   }
 
   /** Messages that bring every entry up to `lastSeq` were sent. */
@@ -48,6 +53,7 @@ export class Unacknowledged {
       next !== undefined && next.lastSeq <= seq;
       next = this.#items[this.#head]
     ) {
+      for (const { body } of next.messages) this.#letGo(body);
       this.#items[this.#head++] = LET_GO;
     }
     // Not for each: an acknowledgement comes for every frame, and many may be under way.

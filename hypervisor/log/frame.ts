@@ -17,7 +17,7 @@
  * Source: CRC-32 is that of ISO 3309 and zlib, polynomial 04C11DB7.
  */
 import { crc32 } from 'node:zlib';
-import { pooledBytes } from '../../emulator/byte-pool.js';
+import { borrowedBytes, pooledBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import type { LogAccount } from './account.js';
 import { ByteReader, ByteWriter } from './bytes.js';
@@ -31,6 +31,8 @@ export const FRAME_PAYLOAD_BYTES_MAX = 8 << 20;
 export const FRAME_ENTRIES_MAX = 65_536;
 /** Room kept free before the entries: prefix, three varints, two vectors. */
 const HEAD_BYTES_MAX = FRAME_PREFIX_BYTES + 8 + 8 + 3 + 2;
+/** Larger ones are borrowed. */
+const POOLED_BYTES_MAX = 2 << 10;
 /** Bytes an entry takes at most besides its data and strings. */
 const ENTRY_FIXED_BYTES_MAX = 64;
 
@@ -116,7 +118,7 @@ export class FrameWriter {
     return this.#nextSeq++;
   }
 
-  /** Close the open frame and return its bytes, which the caller owns; null when it has no entries. */
+  /** Close the open frame and return its bytes, which the caller owns and may give back (byte-pool.ts); null when it has no entries. */
   flush(): Uint8Array | null {
     if (this.#nextSeq === this.#firstSeq) return null;
     const head = this.#head;
@@ -131,7 +133,7 @@ export class FrameWriter {
     const start = HEAD_BYTES_MAX - head.length - FRAME_PREFIX_BYTES;
     writer.patchBytes(start + FRAME_PREFIX_BYTES, head.view());
     const written = writer.view(start);
-    const frame = pooledBytes(written.length);
+    const frame = written.length > POOLED_BYTES_MAX ? borrowedBytes(written.length) : pooledBytes(written.length);
     frame.set(written);
     const view = new DataView(frame.buffer, frame.byteOffset, FRAME_PREFIX_BYTES);
     view.setUint32(0, frame.length - FRAME_PREFIX_BYTES, true);

@@ -37,7 +37,8 @@ export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHos
     },
     frame: (bytes, lastSeq) => {
       hooks.frame(bytes, lastSeq);
-      options.recorder?.append(bytes);
+      // The channel gives them back when the backup has them.
+      options.recorder?.append(bytes.slice());
     },
   };
 }

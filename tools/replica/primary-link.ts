@@ -7,6 +7,7 @@
  * The state itself counts as the entry before the log's first: until it is acknowledged, the backup owes an answer.
  */
 import { timingSafeEqual } from 'node:crypto';
+import { giveBack } from '../../emulator/byte-pool.js';
 import type { FrameConnection } from '../../hypervisor/channel/transport.js';
 import { decodeMessage, encodeMessage, LOG_HEAD, type End, type Message } from '../../hypervisor/channel/messages.js';
 import { DecodeError } from '../../emulator/errors.js';
@@ -66,7 +67,7 @@ export class PrimaryLink {
     this.#options = options;
     this.#hooks = hooks;
     this.#stall = new StallWatch(options.detectMs);
-    this.#unacknowledged = new Unacknowledged(options.firstSeq);
+    this.#unacknowledged = new Unacknowledged(options.firstSeq, giveBack);
     this.#detector = new FailureDetector({ timeoutMs: options.detectMs }, hostMs());
     this.#governor = new LagGovernor(options.lagMs);
     this.#lastSeq = options.firstSeq - 1;

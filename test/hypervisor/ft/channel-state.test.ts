@@ -92,7 +92,7 @@ const NO_HEAD = new Uint8Array(0);
 
 /** Both sides as they are built from the product's parts; an item is its first entry's number and `size` entries long. */
 class Pair {
-  readonly log = new Unacknowledged(0);
+  readonly log = new Unacknowledged(0, () => undefined);
   readonly sizes = new Map<number, number>();
   readonly received: number[] = [];
   nextSeq = 0;
@@ -235,7 +235,7 @@ describe('what is not acknowledged', () => {
   const item = (first: number): SentMessage[] => [{ head: Uint8Array.of(6), body: Uint8Array.of(first) }];
 
   test('is given again from where the backup stands, in order', () => {
-    const log = new Unacknowledged(10);
+    const log = new Unacknowledged(10, () => undefined);
     log.sent(item(10), 12);
     log.sent([...item(13), ...item(14)], 15);
     expect(log.after(10)).toEqual([...item(10), ...item(13), ...item(14)]);
@@ -248,7 +248,7 @@ describe('what is not acknowledged', () => {
   });
 
   test('cannot be given to one that stands elsewhere', () => {
-    const log = new Unacknowledged(10);
+    const log = new Unacknowledged(10, () => undefined);
     log.sent(item(10), 12);
     log.sent(item(13), 15);
     log.acknowledged(12);
@@ -256,7 +256,7 @@ describe('what is not acknowledged', () => {
   });
 
   test('is let go however much of it there is, and the rest stays', () => {
-    const log = new Unacknowledged(0);
+    const log = new Unacknowledged(0, () => undefined);
     for (let seq = 0; seq < 5000; seq++) log.sent(item(seq & 0xff), seq);
     for (let seq = 0; seq < 4990; seq += 3) log.acknowledged(seq);
     expect(log.after(4980)).toBeNull();
@@ -264,7 +264,7 @@ describe('what is not acknowledged', () => {
   });
 
   test('must follow what was sent', () => {
-    const log = new Unacknowledged(10);
+    const log = new Unacknowledged(10, () => undefined);
     expect(() => {
       log.sent(item(10), 9);
     }).toThrow(InvariantError);
