@@ -31,9 +31,10 @@ test-guests: build guests ## the slow tests: sanitizers, Debian's guests, failin
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
-native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks, TAP and datagrams
+native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks, logs, TAP and datagrams
 	@$(MAKE) -s --no-print-directory -C emulator/native
 	@$(MAKE) -s --no-print-directory -C hypervisor/backend/native
+	@$(MAKE) -s --no-print-directory -C hypervisor/log/native
 	@$(MAKE) -s --no-print-directory -C tools/switch/native
 	@$(MAKE) -s --no-print-directory -C tools/udp/native
 

@@ -42,6 +42,13 @@ export class ByteWriter {
     this.#length = length;
   }
 
+  /** Leave what was written to whoever has a view of it, and go on in `memory`, at byte `length`: what is before may be anything. */
+  moveTo(memory: Uint8Array, length: number): void {
+    assert(length <= memory.length, 'a byte writer moves to where it has room');
+    this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.length);
+    this.#length = length;
+  }
+
   /** The bytes [start, end) written so far: a view, valid until the next write. */
   view(start = 0, end = this.#length): Uint8Array {
     return this.#bytes.subarray(start, end);

@@ -16,7 +16,6 @@
  * into one frame: only the caller knows where that ends, so only the caller flushes.
  * Source: CRC-32 is that of ISO 3309 and zlib, polynomial 04C11DB7.
  */
-import { crc32 } from 'node:zlib';
 import { borrowedBytes, pooledBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import type { LogAccount } from './account.js';
@@ -24,6 +23,7 @@ import { ByteReader, ByteWriter } from './bytes.js';
 import { EntryEncoder, INITIAL_CONTEXT, decodeEntries } from './codec.js';
 import { CONTROL_STRING_BYTES_MAX } from './control-codec.js';
 import type { Entry } from './entry.js';
+import { fastCrc32 } from './fast-crc32.js';
 
 /** The length and the CRC in front of every payload. */
 export const FRAME_PREFIX_BYTES = 8;
@@ -33,6 +33,10 @@ export const FRAME_ENTRIES_MAX = 65_536;
 const HEAD_BYTES_MAX = FRAME_PREFIX_BYTES + 8 + 8 + 3 + 2;
 /** Larger ones are borrowed. */
 const POOLED_BYTES_MAX = 2 << 10;
+/** Larger ones are left where they were written. */
+const COPIED_BYTES_MAX = 32 << 10;
+/** Where the next is written then: what is gathered as a rule fits. */
+const WRITER_BYTES = 96 << 10;
 /** Bytes an entry takes at most besides its data and strings. */
 const ENTRY_FIXED_BYTES_MAX = 64;
 
@@ -41,7 +45,7 @@ const lengthView = new DataView(lengthBytes.buffer);
 
 function frameCrc(payload: Uint8Array): number {
   lengthView.setUint32(0, payload.length, true);
-  return crc32(payload, crc32(lengthBytes));
+  return fastCrc32(payload, fastCrc32(lengthBytes));
 }
 
 function entryBytesMax(entry: Entry): number {
@@ -132,15 +136,24 @@ export class FrameWriter {
     const { writer } = this.#encoder;
     const start = HEAD_BYTES_MAX - head.length - FRAME_PREFIX_BYTES;
     writer.patchBytes(start + FRAME_PREFIX_BYTES, head.view());
-    const written = writer.view(start);
-    const frame = written.length > POOLED_BYTES_MAX ? borrowedBytes(written.length) : pooledBytes(written.length);
-    frame.set(written);
+    const frame = this.#takeOut(writer.view(start));
     const view = new DataView(frame.buffer, frame.byteOffset, FRAME_PREFIX_BYTES);
     view.setUint32(0, frame.length - FRAME_PREFIX_BYTES, true);
     view.setUint32(4, frameCrc(frame.subarray(FRAME_PREFIX_BYTES)), true);
     this.#account?.addWire(frame.length);
     this.#firstSeq = this.#nextSeq;
     this.#cut();
+    return frame;
+  }
+
+  /** What was written, as the caller's own. */
+  #takeOut(written: Uint8Array): Uint8Array {
+    if (written.length > COPIED_BYTES_MAX) {
+      this.#encoder.writer.moveTo(borrowedBytes(WRITER_BYTES), HEAD_BYTES_MAX);
+      return written;
+    }
+    const frame = written.length > POOLED_BYTES_MAX ? borrowedBytes(written.length) : pooledBytes(written.length);
+    frame.set(written);
     return frame;
   }
 
