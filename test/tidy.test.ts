@@ -61,6 +61,11 @@ describe('every file', () => {
     expect(long).toEqual([]);
   });
 
+  test('of the root folder is one that belongs there, not what a profiler left behind', () => {
+    const own = /^([A-Z]+\.md|LICENSE|Makefile|ft86|[a-z.]+\.(json|js)|package(-lock)?\.json|\..+)$/;
+    expect(files.filter((path) => !path.includes('/') && !own.test(path))).toEqual([]);
+  });
+
   test('is named in kebab-case, by what it holds', () => {
     const names = typescript.map((path) => basename(path));
     expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/.test(name))).toEqual([]);
