@@ -46,7 +46,7 @@ export class SavedFields {
     if (!(value instanceof Uint8Array) || (bytes !== undefined && value.length !== bytes)) {
       throw this.wrong(field, bytes === undefined ? 'not bytes' : `not ${bytes} bytes`);
     }
-    return value.slice();
+    return new Uint8Array(value);
   }
 
   /** A list of at most `countMax` non-negative integers. */

@@ -206,7 +206,8 @@ export class SectorMover {
   #chunkMoved({ kind, left, blockSectors }: Transfer, data: Uint8Array): void {
     if (kind === 'pio-in') {
       this.#phase = 'data-in';
-      this.port.offer(data.slice(), blockSectors * SECTOR_BYTES);
+      // A copy: Buffer.slice() would be a view of memory that its owner uses again.
+      this.port.offer(new Uint8Array(data), blockSectors * SECTOR_BYTES);
       this.#options.blockReady();
     } else if (left > 0) {
       this.#nextChunk();

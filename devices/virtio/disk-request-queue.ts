@@ -140,7 +140,7 @@ export class DiskRequestQueue {
       op: request.op,
       sector: request.sector,
       bytes: request.bytes,
-      data: request.data.slice(),
+      data: new Uint8Array(request.data),
       head: replyTo.head,
       replyAddresses: replyTo.segments.map((segment) => segment.address),
       replyLengths: replyTo.segments.map((segment) => segment.bytes),

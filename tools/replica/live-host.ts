@@ -37,8 +37,8 @@ export function liveHost(options: LiveSessionOptions, hooks: HostHooks): LiveHos
     },
     frame: (bytes, lastSeq) => {
       hooks.frame(bytes, lastSeq);
-      // The channel gives them back when the backup has them.
-      options.recorder?.append(bytes.slice());
+      // They are given back when the backup has them, in another turn.
+      options.recorder?.append(bytes);
     },
   };
 }

@@ -43,6 +43,17 @@ describe('reading', () => {
     expect([other.irq, other.status, other.address(true)]).toEqual([true, READY, 1000 + 65535]);
   });
 
+  test('gives what was answered, whatever becomes of that memory', () => {
+    const rig = new IdeRig();
+    rig.send({ code: 0x20, lba: 7, count: 2 });
+    const memory = Buffer.from(sectorData(7, 2));
+    const { drive, tag } = rig.request();
+    rig.ide.complete({ drive, tag, status: 'ok', data: memory });
+    memory.fill(0xee);
+    expect(rig.readWords(SECTOR)).toEqual(sectorData(7));
+    expect(rig.readWords(SECTOR)).toEqual(sectorData(8));
+  });
+
   test('goes on with the next chunk when the host has read one', () => {
     const rig = new IdeRig();
     rig.send({ code: 0x24, lba: 300_000, count: 2049, extended: true });
