@@ -19,7 +19,7 @@ run: build ## set everything up and run the main job: a pair, a client, a kill -
 	@./ft86 demo
 
 # Tests with operating systems from Debian's packages, of pairs whose networks and hosts fail, and comparisons with QEMU: minutes each.
-GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|tap-curl|qemu-network|demo-http|host-services|bad-guests|partitions|hand-over|deploy|spare-pool)|tools/(fidelity|soak/soak))
+GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|tap-curl|qemu-network|demo-http|host-services|bad-guests|partitions|channel-breaks|pair-arbiters|hand-over|deploy|spare-pool)|images/qemu-oracle|tools/(fidelity|soak/soak))
 
 test: build ## set everything up and run the tests (under 10 minutes)
 	@$(MAKE) -s --no-print-directory -C emulator/native check
