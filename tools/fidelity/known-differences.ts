@@ -36,6 +36,7 @@ const GENERAL_PROTECTION = 13;
 const UNDEFINED_OPCODE = 6;
 const PAGE_FAULT = 14;
 const ALIGNMENT_CHECK = 17;
+const PAGE_BYTES = 4096;
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -290,7 +291,8 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     matches: (d) =>
       d.vector === PAGE_FAULT &&
       ((onlyFields(d, /^memory$/) && /^(0f(11|7f|01|ae)|(d9|db|dd)[37b])/.test(opcode(d))) ||
-        /^0fae[048][0-7]/.test(opcode(d)) ||
+        (/^0fae[048][0-7]/.test(opcode(d)) &&
+          d.fields.some(({ name, ours }) => name === 'cr2' && Number(ours) % PAGE_BYTES === 0)) ||
         (/^0fc7/.test(opcode(d)) && d.fields.every((field) => field.name === 'error' && onlyBits(field, 2)))),
   },
   {
