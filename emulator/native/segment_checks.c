@@ -203,7 +203,7 @@ static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, uint32_t a
         ask(tcg, question | bytes | (checked ? (uint32_t)segment : ASK_NO_SEGMENT) << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
 }
 
-void checks_icebp(TCGContext *tcg, uint32_t length) { ask(tcg, ASK_ICEBP | length, 0); }
+void checks_ask(TCGContext *tcg, uint32_t what) { ask(tcg, what, 0); }
 
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store)
 {

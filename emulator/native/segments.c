@@ -106,6 +106,10 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
         stack_frame_check(env, ask, (uint32_t)at, host_pc);
         return;
     }
+    if (ask & ASK_CC_OP) {
+        cpu_restore_state_x86_64(core_current->cpu, host_pc, false);
+        return;
+    }
     if (ask & ASK_ICEBP)
         debug_icebp(env, ask & ASK_BYTES, host_pc);
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;

@@ -27,6 +27,7 @@
 #define ASK_ICEBP 0x20000u               /* ICEBP, of that many bytes */
 #define ASK_NO_SEGMENT 7u                /* as the segment: it allows everything */
 #define ASK_WHOLE 0x40000u               /* all of the store or nothing */
+#define ASK_CC_OP 0x80000u               /* env.cc_op, as the engine's function takes it for what it is */
 #define ASK_ALIGN_SHIFT 20               /* the alignment less 1, where it is checked */
 
 /* A stack: where SS points to, or what a descriptor says. */
@@ -78,5 +79,5 @@ void checks_loaded(TCGContext *tcg, uintptr_t value);
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store);
 void checks_before_call(TCGContext *tcg, const void *function, void **arguments);
 void checks_after_call(TCGContext *tcg, const void *function);
-void checks_icebp(TCGContext *tcg, uint32_t length);
+void checks_ask(TCGContext *tcg, uint32_t what);
 #endif

@@ -57,6 +57,8 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 void helper_enter_mmx_x86_64(CPUX86State *env);
 void helper_raise_interrupt_x86_64(CPUX86State *env, int vector, int length);
 void helper_fwait_x86_64(CPUX86State *env);
+void helper_cmpxchg8b_x86_64(CPUX86State *env, uint64_t at);
+void helper_cmpxchg8b_unlocked_x86_64(CPUX86State *env, uint64_t at);
 void helper_emms_x86_64(CPUX86State *env);
 void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
 void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
@@ -210,11 +212,14 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
     if (debug_omits_call(function))
         return;
     if (now.icebp && function == (void *)helper_raise_interrupt_x86_64)
-        checks_icebp(tcg, now.icebp);
+        checks_ask(tcg, ASK_ICEBP | now.icebp);
     bool mmx = function == (void *)helper_enter_mmx_x86_64 && !(now.defer_mmx && now.drop_mmx);
     if (core_current && (mmx || function == (void *)helper_emms_x86_64))
         __real_tcg_gen_callN_x86_64(tcg, (void *)helper_fwait_x86_64, NULL, 1, arguments);
     if (function != (void *)helper_enter_mmx_x86_64 || !now.defer_mmx) {
+        /* It takes all flags but ZF from env.cc_op, which the translator keeps to itself until it is asked. */
+        if (core_current && (function == (void *)helper_cmpxchg8b_x86_64 || function == (void *)helper_cmpxchg8b_unlocked_x86_64))
+            checks_ask(tcg, ASK_CC_OP);
         checks_before_call(tcg, function, arguments);
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
         checks_after_call(tcg, function);
@@ -316,7 +321,7 @@ static void translate_one(void *block, CPUState *cpu)
 }
 
 void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb,
-                                          int instructions_max)
+                                   int instructions_max)
 {
     core *c = core_current;
     start_afresh();
