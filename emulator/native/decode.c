@@ -5,6 +5,7 @@
 #include "decode.h"
 
 #define BYTES_MAX 15
+#define PAGE_BYTES 4096
 
 enum prefix { NOT_A_PREFIX, PREFIX_26, PREFIX_64, PREFIX_67, PREFIX_66, PREFIX_F3, PREFIX_F2, PREFIX_LOCK };
 
@@ -84,6 +85,23 @@ bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint6
         d->has_modrm = true;
     }
     return true;
+}
+
+static bool same_page(uint64_t a, uint64_t b) { return a / PAGE_BYTES == b / PAGE_BYTES; }
+
+bool decode_is_bit_test(uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque)
+{
+    uint64_t at = pc;
+    while (same_page(pc - 1, at) && prefix_of(fetch(opaque, at)) != NOT_A_PREFIX)
+        at++;
+    if (!same_page(pc - 1, at) || !same_page(pc - 1, at + 1))
+        return true;
+    if (fetch(opaque, at) != 0x0f)
+        return false;
+    switch (fetch(opaque, at + 1)) {
+    case 0xa3: case 0xab: case 0xb3: case 0xba: case 0xbb: return true;
+    default: return false;
+    }
 }
 
 /* ---- undefined ---- */

@@ -39,6 +39,7 @@ enum {
     TCG_OFF_ENV = 904,             /* the value that stands for env in arguments of helpers */
     /* DisasContextBase */
     DISAS_OFF_PC_NEXT = 16,        /* u64 */
+    DISAS_OFF_IS_JMP = 24,         /* i32: 0 = the block goes on */
     /* TranslatorOps: pointers before and after that of the function for one instruction */
     TRANSLATOR_OPS_BEFORE = 4,
     TRANSLATOR_OPS_AFTER = 2,

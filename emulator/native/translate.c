@@ -14,6 +14,8 @@
  *                                  from memory do not enter it at all; the others raise an x87 exception that waits
  *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c)
  *   ICEBP                          the engine is shown INT3, before which #DB is raised (debug.c)
+ *   before BT, BTS, BTR, BTC       flags are computed: the engine's change OF and AF where it has them still to compute, and
+ *                                  not where a block begins
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
@@ -23,6 +25,7 @@
 #include "core_internal.h"
 #include "debug.h"
 #include "decode.h"
+#include "engine.h"
 #include "interpose.h"
 #include "segments.h"
 #include "translate.h"
@@ -33,6 +36,7 @@
 #define OPCODE_CVTPI2 0x12a
 #define OPCODE_ICEBP 0xf1
 #define OPCODE_INT3 0xcc
+#define OPCODE_CMC 0xf5
 #define PREFIX_REPEAT 0xf3               /* before NEG it does nothing */
 #define PREFIX_REPEAT_UNEQUAL 0xf2
 #define PREFIX_DATA 0x66
@@ -54,20 +58,6 @@ uint32_t __real_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
-void helper_enter_mmx_x86_64(CPUX86State *env);
-void helper_raise_interrupt_x86_64(CPUX86State *env, int vector, int length);
-void helper_fwait_x86_64(CPUX86State *env);
-void helper_cmpxchg8b_x86_64(CPUX86State *env, uint64_t at);
-void helper_cmpxchg8b_unlocked_x86_64(CPUX86State *env, uint64_t at);
-void helper_emms_x86_64(CPUX86State *env);
-void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
-void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
-void helper_frstor_x86_64(CPUX86State *env, uint64_t va, int data32);
-void helper_fxrstor_x86_64(CPUX86State *env, uint64_t va);
-void *tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
-void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
-uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
-void tcg_gen_addi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t added);
 void __real_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
 void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
 
@@ -293,6 +283,18 @@ static void prepare(core *c, const struct decoded *d, bool undefined, bool code3
     values_begin(d, env_u32(c, ENV_OFF_HFLAGS), (env_u32(c, ENV_OFF_CR) & CR0_PE) && !(env_u32(c, ENV_OFF_EFLAGS) & EFLAGS_VM));
 }
 
+/* Behind the instruction at `start`, so that a fault of the next one finds the flags, too. CMC computes them all. */
+static void compute_flags(void *block, CPUState *cpu, uint64_t start)
+{
+    uint64_t *pc = &FIELD(block, DISAS_OFF_PC_NEXT, uint64_t), next = *pc;
+    show(start, 1, OPCODE_CMC, 0);
+    for (int i = 0; i < 2; i++) {
+        *pc = start;
+        now.engine(block, cpu);
+    }
+    *pc = next;
+}
+
 static void translate_one(void *block, CPUState *cpu)
 {
     core *c = core_current;
@@ -300,6 +302,8 @@ static void translate_one(void *block, CPUState *cpu)
     struct decoded d;
     if (!c) {
         probe_current->instructions++;
+        if (FIELD(block, DISAS_OFF_IS_JMP, int32_t))
+            probe_current->translator_differs = true;
         now.engine(block, cpu);
         return;
     }
@@ -318,6 +322,10 @@ static void translate_one(void *block, CPUState *cpu)
     if (undefined)
         *pc = start + d.length;
     start_afresh();
+    if (!FIELD(block, DISAS_OFF_IS_JMP, int32_t) && decode_is_bit_test(*pc, fetch, c->env)) {
+        compute_flags(block, cpu, start);
+        start_afresh();
+    }
 }
 
 void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block, CPUState *cpu, TranslationBlock *tb,
@@ -335,7 +343,8 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
     now.engine = ops->translate;
     ours.translate = translate_one;
     __real_translator_loop_x86_64(&ours, block, cpu, tb, instructions_max);
-    if (!c && FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
-                  FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t))
+    if (!c && (!FIELD(block, DISAS_OFF_IS_JMP, int32_t) ||
+               FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
+                   FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t)))
         probe_current->translator_differs = true;
 }
