@@ -11,6 +11,7 @@
  * outside are DecodeErrors.
  * Source: unsigned LEB128 as in the DWARF 5 standard, section 7.6; UTF-8 as in RFC 3629.
  */
+import { borrowedBytes, giveBack } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 
 /** Longest varint: 2^53 - 1 needs ceil(53 / 7) bytes. */
@@ -20,8 +21,14 @@ const GROUP = 128;
 const SMALL_MAX = 0x7fffffff;
 /** Up to this many characters a plain loop beats the call into the encoder. */
 const SHORT_STRING = 32;
+/** A writer that needs more than this borrows it. */
+const BORROWED_BYTES_MIN = 32 << 10;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function bufferOf(memory: Uint8Array): Buffer {
+  return Buffer.from(memory.buffer, memory.byteOffset, memory.length);
+}
 
 /** Grows as needed; reused after {@link ByteWriter.reset}, so that the hot path allocates nothing. */
 export class ByteWriter {
@@ -45,7 +52,7 @@ export class ByteWriter {
   /** Leave what was written to whoever has a view of it, and go on in `memory`, at byte `length`: what is before may be anything. */
   moveTo(memory: Uint8Array, length: number): void {
     assert(length <= memory.length, 'a byte writer moves to where it has room');
-    this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.length);
+    this.#bytes = bufferOf(memory);
     this.#length = length;
   }
 
@@ -154,8 +161,10 @@ export class ByteWriter {
   }
 
   #grow(more: number): void {
-    const next = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more + 64));
+    const size = Math.max(this.#bytes.length * 2, this.#length + more + 64);
+    const next = size < BORROWED_BYTES_MIN ? Buffer.allocUnsafe(size) : bufferOf(borrowedBytes(size));
     next.set(this.#bytes.subarray(0, this.#length));
+    giveBack(this.#bytes);
     this.#bytes = next;
   }
 }

@@ -35,7 +35,7 @@ const HEAD_BYTES_MAX = FRAME_PREFIX_BYTES + 8 + 8 + 3 + 2;
 const POOLED_BYTES_MAX = 2 << 10;
 /** Larger ones are left where they were written. */
 const COPIED_BYTES_MAX = 32 << 10;
-/** Where the next is written then: what is gathered as a rule fits. */
+/** Where the next is written then, or in as much as that one took. */
 const WRITER_BYTES = 96 << 10;
 /** Bytes an entry takes at most besides its data and strings. */
 const ENTRY_FIXED_BYTES_MAX = 64;
@@ -149,7 +149,7 @@ export class FrameWriter {
   /** What was written, as the caller's own. */
   #takeOut(written: Uint8Array): Uint8Array {
     if (written.length > COPIED_BYTES_MAX) {
-      this.#encoder.writer.moveTo(borrowedBytes(WRITER_BYTES), HEAD_BYTES_MAX);
+      this.#encoder.writer.moveTo(borrowedBytes(Math.max(WRITER_BYTES, written.length)), HEAD_BYTES_MAX);
       return written;
     }
     const frame = written.length > POOLED_BYTES_MAX ? borrowedBytes(written.length) : pooledBytes(written.length);
