@@ -8,12 +8,14 @@
  * Invariants: a frame is handed out whole or not at all; a length above the limit is refused before
  * anything is kept for it; memory held is never more than what the peer really sent.
  */
-import { borrowedBytes } from '../../emulator/byte-pool.js';
+import { borrowedBytes, pooledBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import { ChunkQueue } from './chunk-queue.js';
 
 export const LENGTH_PREFIX_BYTES = 4;
 export const TRANSPORT_FRAME_BYTES_MAX = 16 << 20;
+/** A frame across chunks that has more is borrowed: a packet from the network is not, which nobody gives back. */
+const POOLED_BYTES_MAX = 2 << 10;
 
 /** Write the prefix that goes in front of a body of `bytes` bytes. */
 export function writeLengthPrefix(into: Buffer, at: number, bytes: number): void {
@@ -27,7 +29,7 @@ export class FrameSplitter {
   #chunk: Buffer | null = null;
   #at = 0;
   /** What came before that chunk. */
-  readonly #held = new ChunkQueue(borrowedBytes);
+  readonly #held = new ChunkQueue((bytes) => (bytes > POOLED_BYTES_MAX ? borrowedBytes(bytes) : pooledBytes(bytes)));
   /** Body length of the frame being collected; -1 while its prefix is incomplete. */
   #wanted = -1;
 
@@ -48,7 +50,7 @@ export class FrameSplitter {
   }
 
   /**
-   * The next whole frame's body, a view of a pushed chunk or borrowed (byte-pool.ts); null when more bytes are needed.
+   * The next whole frame's body, a view of a pushed chunk, or pooled or borrowed (byte-pool.ts); null when more bytes are needed.
    * @throws DecodeError when a length is above the limit; the stream is useless from there on
    */
   next(): Uint8Array | null {
