@@ -12,13 +12,14 @@
  *
  * Source: VIRTIO 1.2, sections 5.1.3 to 5.1.6.
  */
+import { borrowedBytes } from '../../emulator/byte-pool.js';
 import { assert } from '../../emulator/errors.js';
 import type { DeviceModel, IrqLine } from '../device.js';
 import type { Dma } from '../dma.js';
 import type { Environment } from '../environment.js';
 import type { PciFunction } from '../pci-device.js';
 import type { StateRecord } from '../state.js';
-import { gather, scatter, type Chain } from './descriptor-chain.js';
+import { gatherInto, scatter, type Chain } from './descriptor-chain.js';
 import { SavedFields } from '../saved-fields.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { VirtioPci } from './virtio-pci.js';
@@ -172,8 +173,8 @@ export class VirtioNet implements DeviceModel {
     if (bytes < FRAME_BYTES_MIN || bytes > FRAME_BYTES_MAX) {
       this.#counters.transmitDropped++;
     } else {
-      const data = gather(this.#options.dma, chain.readable, this.#headerBytes, bytes);
-      if (data === null) return false;
+      const data = borrowedBytes(bytes);
+      if (!gatherInto(this.#options.dma, chain.readable, this.#headerBytes, data)) return false;
       this.#counters.transmitted++;
       this.#options.environment.emit({ kind: 'packet', nic: this.#options.nic, data });
     }

@@ -10,11 +10,11 @@
  * without an entry for it, a vector, an output or a digest that differs is a DivergenceError at once.
  * Source: Scales et al. 2010, sections 2.1 and 2.2.
  */
-import { crc32 } from 'node:zlib';
 import type { Output } from '../../devices/environment.js';
 import { giveBack } from '../../emulator/byte-pool.js';
 import { assert, DecodeError, DivergenceError } from '../../emulator/errors.js';
 import type { Entry, OutputChannel, StopReason } from '../log/entry.js';
+import { fastCrc32 } from '../log/fast-crc32.js';
 import { decodeFrame, type DecodedFrame } from '../log/frame.js';
 import type { Machine } from '../machine/machine.js';
 import { BackupDisks, type BackupDisksOptions } from './backup-disks.js';
@@ -265,7 +265,7 @@ export class BackupReplica {
     const covered = this.#uncovered.splice(0, bytes);
     this.#kept.push(...covered);
     assert(this.#kept.length <= CONSOLE_KEPT_MAX, 'the primary never reports released console bytes');
-    return { channel: 'console', at: this.machine.icount, bytes, crc: crc32(Uint8Array.from(covered)) };
+    return { channel: 'console', at: this.machine.icount, bytes, crc: fastCrc32(Uint8Array.from(covered)) };
   }
 
   #compareDigest(digest: string, at: number, seq: number): void {
@@ -289,7 +289,8 @@ export class BackupReplica {
         this.#uncovered.push(output.byte);
         return;
       case 'packet':
-        this.#produced.push({ channel: 'packet', at, bytes: output.data.length, crc: crc32(output.data) });
+        this.#produced.push({ channel: 'packet', at, bytes: output.data.length, crc: fastCrc32(output.data) });
+        giveBack(output.data);
         return;
       case 'disk':
         if (!this.disks.emitted(output.request)) return;

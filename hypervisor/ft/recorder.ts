@@ -7,10 +7,11 @@
  * Invariants: console bytes are covered by a console entry before any other entry; all entries of one instruction
  * are in one frame, because frames are cut only between runs.
  */
-import { crc32 } from 'node:zlib';
+import { giveBack } from '../../emulator/byte-pool.js';
 import type { DiskRequest } from '../../devices/environment.js';
 import type { DriveReplication } from '../backend/drive-replication.js';
 import type { Entry, OutputChannel } from '../log/entry.js';
+import { fastCrc32 } from '../log/fast-crc32.js';
 import type { FrameWriter } from '../log/frame.js';
 import { diskRequestCrc } from './output-crc.js';
 import type { OutputGate } from './output-gate.js';
@@ -26,6 +27,7 @@ export interface LiveHost {
   /** How a backup has each drive. */
   readonly drives: readonly DriveReplication[];
   submitDisk(request: DiskRequest): void;
+  /** An Ethernet frame, whose memory is used again once this returns. */
   sendPacket(nic: number, data: Uint8Array): void;
   /** Console bytes; `offset` is the position of the first in the guest's whole console stream. */
   console(offset: number, bytes: Uint8Array): void;
@@ -133,8 +135,9 @@ export class Recorder {
   }
 
   packet(nic: number, data: Uint8Array, at: number): void {
-    this.#hold('packet', at, data.length, crc32(data), () => {
+    this.#hold('packet', at, data.length, fastCrc32(data), () => {
       this.#host.sendPacket(nic, data);
+      giveBack(data);
     });
   }
 
@@ -169,7 +172,7 @@ export class Recorder {
     this.#console = [];
     this.#consoleOffset += bytes.length;
     this.#heldConsole.push(bytes);
-    this.#hold('console', at, bytes.length, crc32(bytes), () => {
+    this.#hold('console', at, bytes.length, fastCrc32(bytes), () => {
       this.#heldConsole.shift();
       this.#host.console(offset, bytes);
     });
