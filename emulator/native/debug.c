@@ -5,6 +5,7 @@
  *   HLT with TF set                     #DB instead of a halt
  *   ICEBP                               #DB behind it, through no gate's privilege
  *   a fault is delivered        EFLAGS is pushed with RF set, so that IRET does not meet a breakpoint again
+ *   MOV SS, POP SS              RF is set behind them: an instruction breakpoint on the next instruction is not met
  *   a block starts with RF set  one instruction of it runs (counting.c), and whatever way it is left RF is cleared
  *
  * The engine clears RF at a block's end only, and not at all when one block jumps straight to the next, so it would
@@ -24,15 +25,19 @@
 #define TYPE_WRITE 1u
 #define TYPE_READ_WRITE 3u
 #define OPCODE_IRET 0xcf
+#define OPCODE_POP_SS 0x17
+#define OPCODE_MOV_SEGMENT 0x8e
 #define EXIT_AGAIN 0u                    /* of a string instruction with REP: to its next pass */
 #define VECTOR_DEBUG 1
 #define VECTOR_DOUBLE_FAULT 8
 
 void helper_reset_rf_x86_64(CPUX86State *env);
+void helper_hlt_x86_64(CPUX86State *env, int length);
+void helper_pause_x86_64(CPUX86State *env, int length);
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 
-/* The block that is translated now begins with RF set; its instruction is repeated, or is IRET. */
-static __thread bool resumes, repeats, returns;
+/* The block that is translated now begins with RF set, or in a shadow; its instruction is repeated, is IRET, casts one. */
+static __thread bool resumes, shadowed, repeats, returns, shadows;
 
 /* ---- exceptions ---- */
 
@@ -184,12 +189,15 @@ void debug_icebp(CPUX86State *env, uint32_t length, uintptr_t host_pc)
     raise_exception_err_ra_x86_64(env, VECTOR_DEBUG, 0, 0);
 }
 
+void debug_shadow(CPUX86State *env) { FIELD(env, ENV_OFF_EFLAGS, uint64_t) |= EFLAGS_RF; }
+
 /* ---- translation ---- */
 
 void debug_begin_block(const TranslationBlock *tb)
 {
     resumes = core_current && (FIELD(tb, TB_OFF_FLAGS, uint32_t) & EFLAGS_RF);
-    repeats = returns = false;
+    shadowed = FIELD(tb, TB_OFF_FLAGS, uint32_t) & HF_INHIBIT_IRQ_MASK;
+    repeats = returns = shadows = false;
 }
 
 /* A string instruction with REP is told apart by its prefix. */
@@ -199,16 +207,33 @@ void debug_begin_instruction(const struct decoded *d)
                   (d->opcode >= 0x6c && d->opcode <= 0x6f);
     repeats = string && d->column >= COLUMN_F3;
     returns = d->opcode == OPCODE_IRET;
+    bool stack = d->opcode == OPCODE_POP_SS || (d->opcode == OPCODE_MOV_SEGMENT && decoded_digit(d) == SEG_SS);
+    shadows = stack && !shadowed;
 }
 
-bool debug_omits_call(const void *function)
+static void clear_rf(TCGContext *tcg)
 {
+    void *arguments[] = { (char *)tcg + TCG_OFF_ENV };
+    __real_tcg_gen_callN_x86_64(tcg, (void *)helper_reset_rf_x86_64, NULL, 1, arguments);
+}
+
+/* HLT and PAUSE leave their block from within their call. */
+bool debug_before_call(TCGContext *tcg, const void *function)
+{
+    if (resumes && (function == (const void *)helper_hlt_x86_64 || function == (const void *)helper_pause_x86_64))
+        clear_rf(tcg);
     return returns && function == (const void *)helper_reset_rf_x86_64;
 }
 
 void debug_before_exit(TCGContext *tcg, unsigned number)
 {
-    void *arguments[] = { (char *)tcg + TCG_OFF_ENV };
     if (resumes && !(repeats && number == EXIT_AGAIN))
-        __real_tcg_gen_callN_x86_64(tcg, (void *)helper_reset_rf_x86_64, NULL, 1, arguments);
+        clear_rf(tcg);
+}
+
+/* So ends a block whose last instruction casts a shadow. In that of another it casts none, as the engine has it. */
+void debug_before_return(TCGContext *tcg, const TranslationBlock *tb)
+{
+    if (shadows && !tb)
+        checks_ask(tcg, ASK_SHADOW);
 }

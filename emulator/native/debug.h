@@ -17,13 +17,16 @@ void debug_access(CPUX86State *env, uint32_t at, uint32_t bytes, bool store, uin
 /* A far transfer has pushed something: its trap follows the transfer. */
 void debug_push(CPUX86State *env, uint32_t at, uint32_t bytes);
 void debug_icebp(CPUX86State *env, uint32_t length, uintptr_t host_pc);
+/* MOV SS or POP SS is done. */
+void debug_shadow(CPUX86State *env);
 /* An exception is about to be delivered; software: by INT n, INT3 or INTO. */
 void debug_before_delivery(core *c, uint32_t vector, bool software);
 
-/* Translation begins: of a block; of an instruction. Whether to leave out a call that it emits. Before an exit that leads
- * straight to another block. */
+/* Translation begins: of a block; of an instruction. Before a call: true to leave it out. Before an exit that leads straight
+ * to another block; before any other, with NULL. */
 void debug_begin_block(const TranslationBlock *tb);
 void debug_begin_instruction(const struct decoded *d);
-bool debug_omits_call(const void *function);
+bool debug_before_call(TCGContext *tcg, const void *function);
 void debug_before_exit(TCGContext *tcg, unsigned number);
+void debug_before_return(TCGContext *tcg, const TranslationBlock *tb);
 #endif

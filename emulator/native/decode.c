@@ -26,7 +26,7 @@ static enum prefix prefix_of(uint8_t byte)
 /* ADD OR ADC SBB AND SUB XOR to a register or memory operand. */
 static bool is_arithmetic_to_operand(unsigned opcode) { return opcode < 0x38 && (opcode & 7) < 2; }
 
-/* Opcodes whose ModRM byte decides something here: those which a LOCK may precede, 63, 8F, C4, C5, 0F 01, 0F 71 to 73, and
+/* Opcodes whose ModRM byte decides something here: those which a LOCK may precede, 63, 8E, 8F, C4, C5, 0F 01, 0F 71 to 73, and
  * those with a 16-byte or MMX operand. */
 static bool modrm_matters(const struct decoded *d)
 {
@@ -38,7 +38,7 @@ static bool modrm_matters(const struct decoded *d)
                (opcode >= 0xc0 && opcode <= 0xc7 && opcode != 0xc3) || opcode == 0xab || opcode == 0xb0 ||
                opcode == 0xb1 || opcode == 0xb3 || opcode == 0xba || opcode == 0xbb;
     }
-    if (opcode == 0x63 || opcode == 0x8f || opcode == 0xc4 || opcode == 0xc5)
+    if (opcode == 0x63 || opcode == 0x8e || opcode == 0x8f || opcode == 0xc4 || opcode == 0xc5)
         return true;
     return d->lock && (is_arithmetic_to_operand(opcode) || (opcode >= 0x80 && opcode <= 0x87) ||
                        opcode == 0xf6 || opcode == 0xf7 || opcode >= 0xfe);

@@ -232,11 +232,10 @@ static void ask_jump(const struct decoded *d, uint8_t (*fetch)(void *opaque, uin
     uint32_t target;
     bool of_load;
     uint32_t question = code_limit_question(now.env, d, fetch, code32, far, &target, &of_load);
-    if (of_load) {
+    if (of_load)
         now.jump_of_load = question;
-    } else if (question) {
+    else if (question)
         ask_with(question, target);
-    }
 }
 
 void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at))
@@ -343,6 +342,7 @@ void __wrap_tcg_gen_goto_tb_x86_64(TCGContext *tcg, unsigned number)
 
 void __wrap_tcg_gen_exit_tb_x86_64(TCGContext *tcg, const TranslationBlock *tb, unsigned number)
 {
+    debug_before_return(tcg, tb);
     if (tb && number < DIRECT_EXITS && is_unchained())
         tcg_gen_lookup_and_goto_ptr_x86_64(tcg);
     else

@@ -110,6 +110,10 @@ void __wrap_helper_svm_check_intercept_param_x86_64(CPUX86State *env, uint32_t a
         cpu_restore_state_x86_64(core_current->cpu, host_pc, false);
         return;
     }
+    if (ask & ASK_SHADOW) {
+        debug_shadow(env);
+        return;
+    }
     if (ask & ASK_ICEBP)
         debug_icebp(env, ask & ASK_BYTES, host_pc);
     int segment = ask >> ASK_SEGMENT_SHIFT & 7;

@@ -29,6 +29,7 @@
 #define ASK_WHOLE 0x40000u               /* all of the store or nothing */
 #define ASK_CC_OP 0x80000u               /* env.cc_op, as the engine's function takes it for what it is */
 #define ASK_ALIGN_SHIFT 20               /* the alignment less 1, where it is checked */
+#define ASK_SHADOW 0x1000000u            /* MOV SS or POP SS is done */
 
 /* A stack: where SS points to, or what a descriptor says. */
 struct stack { uint32_t base, limit, flags, mask; };

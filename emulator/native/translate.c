@@ -199,7 +199,7 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 {
     if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
         probe_current->translator_differs = true;
-    if (debug_omits_call(function))
+    if (debug_before_call(tcg, function))
         return;
     if (now.icebp && function == (void *)helper_raise_interrupt_x86_64)
         checks_ask(tcg, ASK_ICEBP | now.icebp);

@@ -155,6 +155,17 @@ describe('data breakpoints', () => {
     expect(run(armed(DATA, READ_WRITE, 1), [...load, 0xcc, NOP], stack)).toEqual({ vector: 1, at: begin, dr6: 1 });
   });
 
+  test('MOV SS holds back an instruction breakpoint on the next one: only its own trap comes', () => {
+    const load = [0x8e, ...at(2, DATA)];
+    const stack = (vcpu: Vcpu): void => {
+      vcpu.ram.writeU32(DATA, 0x10);
+    };
+    const length = armed(0, 0, 0).length;
+    const next = [0xb8, ...le32(CODE + length + 16 + load.length), 0x0f, 0x23, 0xc8]; // mov eax, ...; mov dr1, eax
+    const both = [...armed(DATA, READ_WRITE, 1), ...next, 0xb8, ...le32(0x7040a), 0x0f, 0x23, 0xf8];
+    expect(run(both, [...load, NOP, NOP], stack)).toEqual({ vector: 1, at: load.length + 1, dr6: 1 });
+  });
+
   test('a single step at the same instruction is one exception', () => {
     const step = [0x9c, 0x81, 0x0c, 0x24, ...le32(0x100), 0x9d]; // pushf; or dword [esp], 100h; popf
     const store = [0x89, ...at(0, DATA)];
@@ -165,6 +176,46 @@ describe('data breakpoints', () => {
   test('a port, with CR4.DE', () => {
     const setUp = [0xb8, 8, 0, 0, 0, 0x0f, 0x22, 0xe0, ...armed(0x44, PORT, 0)]; // mov eax, 8; mov cr4, eax
     expect(run(setUp, [0xe6, 0x45, 0xe4, 0x44, NOP])).toEqual({ vector: 1, at: 4, dr6: 1 });
+  });
+});
+
+describe('instruction breakpoints', () => {
+  const length = armed(0, 0, 0).length + 2; // with mov eax, ss
+  /** `code` with a breakpoint on the byte at `offset`, and INT3 behind it. */
+  const broken = (offset: number, code: readonly number[]): Ended =>
+    run([...armed(CODE + length + offset, 0, 0, 1), 0x8c, 0xd0], [...code, 0xcc]);
+
+  test.each([
+    ['MOV SS', [0x8e, 0xd0]],
+    ['MOV SS with a prefix', [0x66, 0x8e, 0xd0]],
+    ['POP SS', [0x16, 0x17]], // behind push ss
+  ] as const)('do not meet the instruction behind %s', (_name, code) => {
+    const begin = code.length;
+    expect(broken(begin, [...code, NOP, NOP])).toEqual({ vector: 3, at: begin + 3, dr6: 0 });
+    expect(broken(begin, [...code, 0xeb, 0, NOP])).toEqual({ vector: 3, at: begin + 4, dr6: 0 });
+    expect(broken(begin + 1, [...code, NOP, NOP])).toEqual({ vector: 1, at: begin + 1, dr6: 2 });
+    expect(broken(0, [...code, NOP])).toEqual({ vector: 1, at: 0, dr6: 2 });
+  });
+
+  test.each([
+    ['STI', [0xfb]],
+    ['MOV DS', [0x8e, 0xd8]],
+    ['LSS', [0x0f, 0xb2, ...at(0, DATA)]],
+  ] as const)('meet the instruction behind %s', (_name, code) => {
+    const stack = (vcpu: Vcpu): void => {
+      vcpu.ram.writeU32(DATA, STACK);
+      vcpu.ram.writeU32(DATA + 4, 0x10);
+    };
+    const setUp = [...armed(CODE + length + code.length, 0, 0, 1), 0x8c, 0xd0];
+    expect(run(setUp, [...code, NOP, 0xcc], stack)).toEqual({ vector: 1, at: code.length, dr6: 2 });
+  });
+
+  test('RF, which does that, is in no flags that the guest sees', () => {
+    // mov eax, ss; mov ss, eax; pushf; pop ebx; mov ss, eax; int3
+    const vcpu = guest([0x8c, 0xd0, 0x8e, 0xd0, 0x9c, 0x5b, 0x8e, 0xd0, 0xcc]);
+    expect(vcpu.run(1000)).toBe('halted');
+    const { ebx, esp } = vcpu.getRegisters();
+    expect([ebx & 0x10000, vcpu.ram.readU32(esp + 8)! & 0x10000]).toEqual([0, 0]);
   });
 });
 

@@ -128,6 +128,23 @@ describe('one instruction', () => {
     expect(pushed(code(begin + 2), slice).at).toBe(begin + 2);
   });
 
+  test.each([1, 2, 3, 1000])('is PAUSE, too: a breakpoint behind it is met, slices of %d', (slice) => {
+    const begin = length + after;
+    const code = [...armed(begin + 2), ...resuming(length), 0xf3, 0x90, NOP, ...INT_21];
+    expect(pushed(code, slice).at).toBe(begin + 2);
+  });
+
+  test.each([1, 2, 3, 1000])('is HLT, too: what interrupts it pushes RF clear, slices of %d', (slice) => {
+    // push flags with RF and IF instead; then HLT, and another in the handler
+    const code = irets();
+    code.splice(1, 4, ...le32(RF + 0x202));
+    const vcpu = guest([...code, HLT]);
+    finish(vcpu, slice);
+    vcpu.inject(0x21);
+    for (let limit = vcpu.icount + 1; vcpu.run(limit) !== 'halted'; limit++) expect(limit).toBeLessThan(1000);
+    expect(vcpu.getRegisters()).toMatchObject({ ebp: CODE + after + 1, ebx: 0x202 });
+  });
+
   test.each([1, 2, 3, 1000])('is a whole REP MOVSB, slices of %d', (slice) => {
     const setUp = [0xbe, ...le32(DATA), 0xbf, ...le32(DATA + 64), 0xb9, ...le32(5)]; // mov esi; mov edi; mov ecx, 5
     const begin = setUp.length + length + after;
