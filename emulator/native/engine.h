@@ -1,9 +1,16 @@
-/* engine.h - functions of the engine that translate.c calls, or has translated code call.
+/* engine.h - functions of the engine that translate.c and translate_x87.c call, or have translated code call.
  *
  * Source: exported by libunicorn.a 2.1.4. */
 #ifndef FT86_ENGINE_H
 #define FT86_ENGINE_H
 #include "layout.h"
+
+#define TEMPORARY_32_BITS 0
+#define TEMPORARY_64_BITS 1
+/* Of the translator's own operations and conditions */
+#define OPERATION_SET_LABEL 1
+#define OPERATION_LOAD_SIGNED_BYTE 10
+#define CONDITION_LESS 2
 
 void helper_enter_mmx_x86_64(CPUX86State *env);
 void helper_raise_interrupt_x86_64(CPUX86State *env, int vector, int length);
@@ -15,8 +22,13 @@ void helper_fldcw_x86_64(CPUX86State *env, uint32_t control);
 void helper_fldenv_x86_64(CPUX86State *env, uint64_t va, int data32);
 void helper_frstor_x86_64(CPUX86State *env, uint64_t va, int data32);
 void helper_fxrstor_x86_64(CPUX86State *env, uint64_t va);
+void helper_fmov_ST0_STN_x86_64(CPUX86State *env, int number);
 void *tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
 uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
+void *gen_new_label_x86_64(TCGContext *tcg);
+void tcg_gen_brcondi_i32_x86_64(TCGContext *tcg, int condition, uintptr_t a, int32_t b, void *label);
+void tcg_gen_op3_x86_64(TCGContext *tcg, int operation, uintptr_t a, uintptr_t b, uintptr_t c);
+void tcg_gen_addi_i32_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int32_t added);
 void tcg_gen_addi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t added);
 #endif

@@ -178,7 +178,13 @@ void helper_set_dr_x86_64(CPUX86State *env, int reg, uint64_t value);
 void raise_exception_ra_x86_64(CPUX86State *env, int vector, uintptr_t host_pc) __attribute__((noreturn));
 void raise_exception_err_ra_x86_64(CPUX86State *env, int vector, int error_code, uintptr_t host_pc)
     __attribute__((noreturn));
+uint32_t cpu_ldub_data_ra_x86_64(CPUX86State *env, uint64_t va, uintptr_t host_pc);
+uint32_t cpu_lduw_data_ra_x86_64(CPUX86State *env, uint64_t va, uintptr_t host_pc);
+uint64_t cpu_ldq_data_ra_x86_64(CPUX86State *env, uint64_t va, uintptr_t host_pc);
 void cpu_stb_data_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, uintptr_t host_pc);
+void cpu_stw_data_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, uintptr_t host_pc);
+void cpu_stl_data_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, uintptr_t host_pc);
+void cpu_stq_data_ra_x86_64(CPUX86State *env, uint64_t va, uint64_t value, uintptr_t host_pc);
 uint32_t cpu_ldl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
 uint32_t cpu_lduw_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, int mmu_idx, uintptr_t host_pc);
 void cpu_stl_mmuidx_ra_x86_64(CPUX86State *env, uint64_t va, uint32_t value, int mmu_idx, uintptr_t host_pc);

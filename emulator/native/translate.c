@@ -12,7 +12,7 @@
  *   INS, OUTS                      the port is asked for before the memory is (bus.c)
  *   MMX operand in memory          the MMX state is entered after the access, which may fault; CVTPI2PS and CVTPI2PD
  *                                  from memory do not enter it at all; the others raise an x87 exception that waits
- *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c)
+ *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c); stores of the FPU, FCMOVcc: translate_x87.c
  *   ICEBP                          the engine is shown INT3, before which #DB is raised (debug.c)
  *   before BT, BTS, BTR, BTC       flags are computed: the engine's change OF and AF where it has them still to compute, and
  *                                  not where a block begins
@@ -44,7 +44,6 @@
 #define MEMORY_8_BYTES 3u
 #define MEMORY_ALIGN_16 0x40u            /* ... and log2 of its alignment, from bit 4 on */
 #define HALF_BYTES 8
-#define TEMPORARY_64_BITS 1
 #define NOWHERE UINT64_MAX
 
 typedef void translate_insn(void *block, CPUState *cpu);
@@ -150,11 +149,11 @@ static void before_store(TCGContext *tcg, uintptr_t value)
         checks_access(tcg, at, memory, store);                                                               \
         __real_##name##_x86_64(tcg, v, at, mmu, aligned(memory));                                            \
         after_access(tcg);                                                                                   \
-        values_after_store(tcg);                                                                             \
+        values_after_store(tcg), x87_after_store(tcg);                                                       \
     }
 ACCESS(tcg_gen_qemu_ld_i32, false, )
-ACCESS(tcg_gen_qemu_st_i32, true, )
-ACCESS(tcg_gen_qemu_st_i64, true, before_store(tcg, v))
+ACCESS(tcg_gen_qemu_st_i32, true, x87_before_store(tcg, &v, &at, TEMPORARY_32_BITS))
+ACCESS(tcg_gen_qemu_st_i64, true, (x87_before_store(tcg, &v, &at, TEMPORARY_64_BITS), before_store(tcg, v)))
 
 static void move(TCGContext *tcg, uintptr_t result, uintptr_t operand)
 {
@@ -241,6 +240,7 @@ static void start_afresh(void)
     now.engine = engine;
     now.shown_at = NOWHERE;
     values_forget();
+    x87_forget();
 }
 
 /* A register operand of NEG with LOCK is undefined already. */
@@ -316,7 +316,7 @@ static void translate_one(void *block, CPUState *cpu)
     debug_begin_instruction(&d);
     prepare(c, &d, undefined, env_u32(c, ENV_OFF_HFLAGS) & HF_CS32_MASK);
     if (!undefined)
-        checks_begin_instruction(c->env, &d, fetch);
+        checks_begin_instruction(c->env, &d, fetch), x87_begin_instruction(c, &d, fetch);
     now.engine(block, cpu);
     checks_end_instruction();
     if (undefined)

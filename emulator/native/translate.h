@@ -1,6 +1,7 @@
-/* translate.h - what translate_values.c does while translate.c translates an instruction. */
+/* translate.h - what translate_values.c and translate_x87.c do while translate.c translates an instruction. */
 #ifndef FT86_TRANSLATE_H
 #define FT86_TRANSLATE_H
+#include "core_internal.h"
 #include "decode.h"
 #include "layout.h"
 
@@ -9,4 +10,9 @@ void values_forget(void);
 void values_begin(const struct decoded *d, uint32_t hflags, bool protected);
 void values_before_store(TCGContext *tcg, uintptr_t value);
 void values_after_store(TCGContext *tcg);
+/* translate_x87.c: the same; around each store, whose value and address it may replace */
+void x87_forget(void);
+void x87_begin_instruction(const core *c, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at));
+void x87_before_store(TCGContext *tcg, uintptr_t *value, uintptr_t *at, int type);
+void x87_after_store(TCGContext *tcg);
 #endif

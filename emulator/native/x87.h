@@ -1,6 +1,7 @@
 /* x87.h - the FPU instructions the engine would leave to the host's C library, in integer arithmetic.
  *
- *   engine --(--wrap)--> x87_stack.c   registers, tags, stack faults, pending exceptions
+ *   engine --(--wrap)--> x87_stack.c   registers, tags, stack faults, pending exceptions (of what the engine does: x87_status.c,
+ *                        |             x87_moves.c)
  *                          x87_trig.c      FSIN FCOS FSINCOS FPTAN
  *                          x87_log.c       FYL2X FYL2XP1        x87_atan.c   FPATAN
  *                          x87_exp.c       F2XM1                x87_exact.c  FPREM FPREM1 FXTRACT FSCALE

@@ -10,12 +10,24 @@
 #include "layout.h"
 #include "x87.h"
 
-enum x87_class { X87_ORDINARY, X87_DENORMAL, X87_NO_NUMBER };
+enum x87_class { X87_ORDINARY, X87_DENORMAL, X87_NO_NUMBER, X87_NOTHING /* an empty register */ };
 
 static inline struct x87_float *x87_register(CPUX86State *env, int number)
 {
     unsigned top = FIELD(env, ENV_OFF_FPSTT, uint32_t);
     return &FIELD(env, ENV_OFF_FPREGS + FPREG_STRIDE * ((top + number) & 7), struct x87_float);
+}
+
+/* A register's value. In two parts: the processor waits for stores of parts that a load of all of it meets. */
+static inline struct x87_float x87_value(const struct x87_float *x)
+{
+    return (struct x87_float){ x->significand, x->sign_exponent };
+}
+
+static inline void x87_put(struct x87_float *x, struct x87_float value)
+{
+    x->significand = value.significand;
+    x->sign_exponent = value.sign_exponent;
 }
 
 static inline enum x87_class x87_class_of(struct x87_float x)

@@ -9,9 +9,9 @@
  * Source: Intel SDM volume 1, sections 8.1.3, 8.1.7, 8.5.1.1 (stack faults), 8.6 and 8.7. */
 #include "interpose.h"
 #include "x87.h"
+#include "x87_faults.h"
 
-#define TAG_EMPTY 1
-#define HOST_PC ((uintptr_t)__builtin_return_address(0))
+#define TAG_EMPTY X87_TAG_EMPTY
 
 static unsigned top_of(const CPUX86State *env) { return FIELD(env, ENV_OFF_FPSTT, uint32_t) & 7; }
 static uint8_t *tag(CPUX86State *env, unsigned i) { return &FIELD(env, ENV_OFF_FPTAGS + ((top_of(env) + i) & 7), uint8_t); }
@@ -20,12 +20,6 @@ static struct x87_float *st(CPUX86State *env, unsigned i)
     return &FIELD(env, ENV_OFF_FPREGS + FPREG_STRIDE * ((top_of(env) + i) & 7), struct x87_float);
 }
 static unsigned control_of(const CPUX86State *env) { return FIELD(env, ENV_OFF_FPUC, uint16_t); }
-
-static void fault_if_pending(CPUX86State *env, uintptr_t host_pc)
-{
-    if ((FIELD(env, ENV_OFF_FPUS, uint16_t) & X87_ES) && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_NE))
-        raise_exception_ra_x86_64(env, VECTOR_FLOATING_POINT, host_pc);
-}
 
 static void stack_fault(bool overflow, struct x87_result *r)
 {
@@ -47,7 +41,7 @@ static bool accept(CPUX86State *env, const struct x87_result *r, unsigned condit
 static void unary(CPUX86State *env, x87_unary *operation, bool pushes, unsigned conditions, uintptr_t host_pc)
 {
     struct x87_result r = { 0 };
-    fault_if_pending(env, host_pc);
+    x87_begin(env, host_pc);
     bool underflow = *tag(env, 0) == TAG_EMPTY;
     if (underflow || (pushes && *tag(env, 7) != TAG_EMPTY))
         stack_fault(!underflow, &r);
@@ -67,7 +61,7 @@ static void unary(CPUX86State *env, x87_unary *operation, bool pushes, unsigned 
 static void binary(CPUX86State *env, x87_binary *operation, bool pops, unsigned conditions, uintptr_t host_pc)
 {
     struct x87_result r = { 0 };
-    fault_if_pending(env, host_pc);
+    x87_begin(env, host_pc);
     if (*tag(env, 0) == TAG_EMPTY || *tag(env, 1) == TAG_EMPTY)
         stack_fault(false, &r);
     else
@@ -113,7 +107,7 @@ static unsigned class_of(struct x87_float x)
 
 void __wrap_helper_fxam_ST0_x86_64(CPUX86State *env)
 {
-    fault_if_pending(env, HOST_PC);
+    x87_begin(env, HOST_PC);
     unsigned sign = st(env, 0)->sign_exponent >> 15 ? X87_C1 : 0;
     unsigned class = *tag(env, 0) == TAG_EMPTY ? X87_C3 | X87_C0 : class_of(*st(env, 0));
     unsigned others = FIELD(env, ENV_OFF_FPUS, uint16_t) & ~QUOTIENT;
@@ -125,9 +119,12 @@ void __wrap_helper_fbst_ST0_x86_64(CPUX86State *env, uint64_t va)
 {
     struct x87_result r = { 0 };
     uint8_t decimal[X87_DECIMAL_BYTES];
-    fault_if_pending(env, HOST_PC);
-    r.status = x87_to_decimal(control_of(env), *st(env, 0), decimal);
-    for (uint32_t i = 0; i < X87_DECIMAL_BYTES; i++)
+    x87_begin(env, HOST_PC);
+    bool underflow = *tag(env, 0) == TAG_EMPTY;
+    r.status = x87_to_decimal(control_of(env), underflow ? x87_indefinite : *st(env, 0), decimal) | (underflow ? X87_SF : 0);
+    bool stores = !(r.status & ~control_of(env) & X87_BEFORE);
+    for (uint32_t i = 0; stores && i < X87_DECIMAL_BYTES; i++)
         cpu_stb_data_ra_x86_64(env, (uint32_t)(va + i), decimal[i], HOST_PC);
-    accept(env, &r, X87_C1);
+    if (!accept(env, &r, X87_C1))
+        FLAGS(env) = X87_NOT_DONE;
 }

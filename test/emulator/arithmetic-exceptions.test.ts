@@ -141,7 +141,19 @@ describe('SSE arithmetic', () => {
     const flushed = runCode([...ldmxcsr, ...load, ...divss, ...store], data);
     expect(flushed.word(20)).toBe(0);
     const kept = runCode(
-      [...ldmxcsr, 0xd9, 0x05, ...le32(DATA + 4), 0xd8, 0x35, ...le32(DATA + 8), 0xd9, 0x1d, ...le32(DATA + 20)],
+      [
+        ...FNINIT,
+        ...ldmxcsr,
+        0xd9,
+        0x05,
+        ...le32(DATA + 4),
+        0xd8,
+        0x35,
+        ...le32(DATA + 8),
+        0xd9,
+        0x1d,
+        ...le32(DATA + 20),
+      ],
       data,
     );
     expect(kept.word(20)).toBe(0x400000);

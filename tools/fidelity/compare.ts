@@ -37,6 +37,8 @@ export interface Difference {
   /** The one that ran first after the record before; others may have run without a trap until `placed`. */
   readonly first: Placed | undefined;
   readonly before: State | undefined;
+  /** What ft86's record says; undefined: it has none. */
+  readonly after: State | undefined;
   /** Vector of ft86's record; -1: it has none. */
   readonly vector: number;
   readonly fields: readonly Field[];
@@ -201,6 +203,7 @@ function compareSequence(
           placed: culprit,
           first: placed,
           before: beforeState,
+          after: mine === undefined ? undefined : state,
           vector: mine === undefined ? -1 : recordVector(mine),
           fields: defined,
           limited,

@@ -4,6 +4,15 @@
 import type { Difference, Field } from './compare.js';
 import { PREFIXES } from './stray.js';
 
+/** A difference from QEMU that is understood: known-differences.ts. */
+export interface KnownDifference {
+  readonly id: string;
+  readonly wrong: 'qemu' | 'ft86' | 'either';
+  readonly what: string;
+  readonly source: string;
+  readonly matches: (difference: Difference) => boolean;
+}
+
 const EFLAGS_AC = 0x40000;
 const CR0_AM = 0x40000;
 

@@ -2,8 +2,8 @@
  * Which of the known differences from QEMU explains one that was found.
  */
 import type { Difference, Field } from './compare.js';
-import { onlyBits } from './difference.js';
-import { KNOWN_DIFFERENCES, type KnownDifference } from './known-differences.js';
+import { onlyBits, type KnownDifference } from './difference.js';
+import { KNOWN_DIFFERENCES } from './known-differences.js';
 import { suspects } from './suspects.js';
 
 /** The entry that explains a difference, if there is one. Of several instructions without a trap one may have left flags undefined. */

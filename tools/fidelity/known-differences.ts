@@ -4,32 +4,12 @@
  * A difference is known when one entry explains every field that differs. Each says who is wrong by the manual:
  * `qemu`, `ft86` (the CPU engine, as it stands), or `either` where the manual leaves it open or both are.
  */
-import type { Difference } from './compare.js';
-import {
-  checksAlignment,
-  hasLock,
-  hasPrefix,
-  isUnmasked,
-  leavesFpu,
-  onlyBits,
-  onlyFields,
-  opcode,
-  precisionControl,
-  template,
-  vector,
-} from './difference.js';
+import type { KnownDifference } from './difference.js';
+import { checksAlignment, hasLock, hasPrefix, onlyBits, onlyFields, opcode, template, vector } from './difference.js';
 import { isMonitorsStack, mayBreakSegment } from './segment-limits.js';
-
-export interface KnownDifference {
-  readonly id: string;
-  readonly wrong: 'qemu' | 'ft86' | 'either';
-  readonly what: string;
-  readonly source: string;
-  readonly matches: (difference: Difference) => boolean;
-}
+import { X87_DIFFERENCES } from './x87-differences.js';
 
 const ONE_REGISTER = /^(e(ax|bx|cx|dx|si|di|bp|sp)|frame)$/;
-const EM_ALL = /^(fsw|ftw|st\d|memory)$/;
 
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
@@ -39,16 +19,6 @@ const ALIGNMENT_CHECK = 17;
 const PAGE_BYTES = 4096;
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
-  {
-    id: 'transcendental',
-    wrong: 'qemu',
-    what: 'FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1, FPREM, FPREM1, FXTRACT, FSCALE: QEMU computes in double precision or without stack faults and condition codes; what instructions without a trap made of it',
-    source:
-      'Intel SDM volume 1, 8.3.7 to 8.3.10 and 8.5.1.1; emulator/native/x87_*.c is checked by test/emulator/x87*.test.ts',
-    matches: (d) =>
-      /^d9 (f[0-58-9b-f])$/.test(template(d)) &&
-      onlyFields(d, leavesFpu(d) ? /^(fsw|ftw|st\d|e[abcd]x|e[sd]i|ebp)$/ : /^(fsw|ftw|st\d|vector|eip|error|dr6)$/),
-  },
   {
     id: 'sti-trap',
     wrong: 'qemu',
@@ -163,19 +133,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       }),
   },
   {
-    id: 'fbstp',
-    wrong: 'qemu',
-    what: 'FBSTP to memory that faults: CR2 is the first byte of the operand in ft86, the last in QEMU, which stores from there on; C1, which QEMU leaves',
-    source:
-      'Intel SDM volume 3, 4.7: the linear address that caused the fault, and 8.1.1: parts may be stored; volume 2, FBSTP: C1',
-    matches: (d) =>
-      /^df[37b][0-7]/.test(opcode(d)) &&
-      d.fields.every(
-        (f) =>
-          (d.vector === PAGE_FAULT && /^(cr2|error|memory)$/.test(f.name)) || (f.name === 'fsw' && onlyBits(f, 0x200)),
-      ),
-  },
-  {
     id: 'emms',
     wrong: 'qemu',
     what: 'EMMS with CR0.EM set: ft86 raises #UD, QEMU executes',
@@ -204,15 +161,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'RDPMC in ring 0: ft86 has no counters and raises #GP, QEMU raises #UD',
     source: 'Intel SDM volume 2, RDPMC: #GP for a counter that is not there',
     matches: (d) => /^0f 33/.test(template(d)) && vector(d) === GENERAL_PROTECTION,
-  },
-  {
-    id: 'exception-summary',
-    wrong: 'qemu',
-    what: 'an exception that FLDCW, FLDENV, FRSTOR or FXRSTOR unmasks or masks: ft86 sets or clears ES and B at once, QEMU not at all; of one that faulted behind the control word, ft86 at the next x87 instruction',
-    source: 'Intel SDM volume 2, FLDCW; volume 1, 8.1.3.3',
-    matches: (d) =>
-      (/^(d9[26a]|dd[26a][0-7]|0fae[048][89a-f])/.test(opcode(d)) || (/^d[89a-f]/.test(opcode(d)) && isUnmasked(d))) &&
-      d.fields.every((f) => f.name === 'fsw' && onlyBits(f, 0x8080)),
   },
   {
     id: 'rep-port',
@@ -311,21 +259,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     matches: (d) => /^cf\b/.test(template(d)) && d.fields.some(({ name, ours }) => name === 'v86es' && ours === '-'),
   },
   {
-    id: 'x87-precision',
-    wrong: 'either',
-    what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',
-    source: 'Intel SDM volume 1, 8.1.5.2; the rounding of the engine’s older softfloat library',
-    matches: (d) => /^d[8-f] /.test(template(d)) && onlyFields(d, EM_ALL) && precisionControl(d) !== 0x300,
-  },
-  {
-    id: 'denormal-operand',
-    wrong: 'qemu',
-    what: 'DE of x87 loads and arithmetic with a denormal operand, and with it ES and B: QEMU does not set it',
-    source: 'Intel SDM volume 1, 8.5.2; test/emulator/x87-denormal.test.ts',
-    matches: (d) =>
-      /^d[89a-f] /.test(template(d)) && d.fields.every((field) => field.name === 'fsw' && onlyBits(field, 0x8082)),
-  },
-  {
     id: 'undefined-flags-shadow',
     wrong: 'either',
     what: 'flags that the manual leaves undefined, of an instruction that ran without a trap of its own',
@@ -347,4 +280,5 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     source: 'Intel SDM volume 1, 8.1.8; seen as another digest of the memory',
     matches: (d) => onlyFields(d, /^memory$/) && /^(d9|dd|0f ae|9b)/.test(template(d)),
   },
+  ...X87_DIFFERENCES,
 ];

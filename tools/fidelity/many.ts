@@ -82,5 +82,6 @@ function endedAlone({ program, finished, differences }: ProgramRun, sequenceInde
   const fields = [{ name: 'finished', ours: String(finished.ours), reference: String(finished.reference) }];
   const sequence = program.sequences[0]!;
   const { placed, first, before } = parted ?? { placed: undefined, first: undefined, before: undefined };
-  return { program, sequenceIndex, sequence, placed, first, before, vector: -1, fields, limited: false };
+  const after = undefined;
+  return { program, sequenceIndex, sequence, placed, first, before, after, vector: -1, fields, limited: false };
 }

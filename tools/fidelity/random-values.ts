@@ -98,8 +98,15 @@ export function vectorBytes(choose: Chooser): Buffer {
   return bytes;
 }
 
+/** Tags of a stack with some numbers and, mostly, some room. */
+function stackOf(top: number): number {
+  const valid = (1 << [4, 3, 5, 2, 4, 6, 5, 8][top]!) - 1;
+  return ((valid << top) | (valid >> (8 - top))) & 0xff;
+}
+
 /**
- * An image for FXRSTOR: mostly all exceptions masked, any precision and rounding, any tags.
+ * An image for FXRSTOR: mostly all exceptions masked, any precision and rounding, mostly a stack with room and numbers, because QEMU has no stack faults,
+ * and C1 clear, because it leaves C1.
  * Source: Intel SDM volume 1, section 10.5.1, table 10-2.
  */
 export function fxImage(choose: Chooser): Buffer {
@@ -108,8 +115,8 @@ export function fxImage(choose: Chooser): Buffer {
   const precision = choose.pick([0x300, 0x300, 0x200, 0]);
   image.writeUInt16LE(0x40 | masks | precision | (choose.chance(40) ? choose.below(4) << 10 : 0), 0);
   const top = choose.below(8);
-  image.writeUInt16LE((top << 11) | (choose.chance(30) ? choose.u32() & 0x4700 : 0), 2);
-  image[4] = choose.chance(70) ? 0xff : choose.below(256);
+  image.writeUInt16LE((top << 11) | (choose.chance(30) ? choose.u32() & 0x4500 : 0), 2);
+  image[4] = choose.chance(70) ? stackOf(top) : choose.below(256);
   const simdMasks = choose.chance(85) ? 0x1f80 : (choose.below(64) << 7) & 0x1f80;
   const rounding = choose.chance(30) ? choose.below(4) << 13 : 0;
   const flush = choose.chance(15) ? choose.pick([0x8000, 0x40, 0x8040]) : 0;
