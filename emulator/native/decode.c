@@ -6,6 +6,8 @@
 
 #define BYTES_MAX 15
 #define PAGE_BYTES 4096
+#define DIGITS_RCL_RCR 0x0cu            /* /2 and /3 */
+#define DIGITS_ALL 0xffu
 
 enum prefix { NOT_A_PREFIX, PREFIX_26, PREFIX_64, PREFIX_67, PREFIX_66, PREFIX_F3, PREFIX_F2, PREFIX_LOCK };
 
@@ -89,19 +91,43 @@ bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint6
 
 static bool same_page(uint64_t a, uint64_t b) { return a / PAGE_BYTES == b / PAGE_BYTES; }
 
-bool decode_is_bit_test(uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque)
+/* Of a byte that may lie in a page that nobody has looked at: then it may be anything. */
+static bool is_memory_operand(uint64_t seen, uint64_t at, unsigned digits, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque)
 {
-    uint64_t at = pc;
-    while (same_page(pc - 1, at) && prefix_of(fetch(opaque, at)) != NOT_A_PREFIX)
-        at++;
-    if (!same_page(pc - 1, at) || !same_page(pc - 1, at + 1))
+    if (!same_page(seen, at))
         return true;
-    if (fetch(opaque, at) != 0x0f)
-        return false;
-    switch (fetch(opaque, at + 1)) {
-    case 0xa3: case 0xab: case 0xb3: case 0xba: case 0xbb: return true;
+    uint8_t modrm = fetch(opaque, at);
+    return modrm < 0xc0 && (digits >> (modrm >> 3 & 7) & 1);
+}
+
+bool decode_wants_flags(uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque)
+{
+    uint64_t seen = pc - 1, at = pc;
+    while (same_page(seen, at) && prefix_of(fetch(opaque, at)) != NOT_A_PREFIX)
+        at++;
+    if (!same_page(seen, at))
+        return true;
+    switch (fetch(opaque, at)) {
+    case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3:
+        return is_memory_operand(seen, at + 1, DIGITS_RCL_RCR, fetch, opaque);
+    case 0x0f: break;
     default: return false;
     }
+    if (!same_page(seen, at + 1))
+        return true;
+    uint8_t second = fetch(opaque, at + 1);
+    switch (second) {
+    case 0xa3: case 0xab: case 0xb3: case 0xba: case 0xbb: return true;
+    default: return (second & 0xf0) == 0x90 && is_memory_operand(seen, at + 2, DIGITS_ALL, fetch, opaque);
+    }
+}
+
+bool decoded_is_rotation_of_memory(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque)
+{
+    if (d->opcode != 0xc0 && d->opcode != 0xc1 && (d->opcode < 0xd0 || d->opcode > 0xd3))
+        return false;
+    uint64_t at = d->pc + d->length;
+    return is_memory_operand(at, at, DIGITS_RCL_RCR, fetch, opaque);
 }
 
 /* ---- undefined ---- */

@@ -30,8 +30,11 @@ static inline unsigned decoded_digit(const struct decoded *d) { return d->modrm 
 /* Bytes of the instruction at `pc` come from `fetch`, each at most once and in order. False: longer than any is. */
 bool decode(struct decoded *d, uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque);
 
-/* Whether the instruction at `pc` is BT, BTS, BTR or BTC, or might be one: fetches only from the page of the byte before it. */
-bool decode_is_bit_test(uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque);
+/* Whether the instruction at `pc` must find flags computed (translate.c), or might: fetches only from the page of the byte before it. */
+bool decode_wants_flags(uint64_t pc, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque);
+
+/* Whether it is RCL or RCR of memory; fetches its ModRM byte where it is needed to tell. */
+bool decoded_is_rotation_of_memory(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), void *opaque);
 
 /* Which of the instructions that need it CPUID offers. */
 struct decode_features { bool sse3, sse4a, avx, syscall, sysenter, amd_3dnow; };

@@ -1,6 +1,7 @@
 /* operands.c - operands that the engine accesses in parts, and alignment checks.
  *
  *   a store of more than 8 bytes   both pages are asked for before its first part: a fault leaves nothing stored
+ *   RCL, RCR                       the operand is asked for a second time, to be stored to: the engine changes flags before it stores
  *   EFLAGS.AC, CR0.AM, ring 3      an operand that is not aligned is #AC, behind the faults of its segment and pages
  *
  * Operands that must be aligned on 16 bytes are #GP otherwise, before their pages are looked at: the engine does that.
@@ -44,11 +45,11 @@ bool operand_is_aligned_code(const CPUX86State *env)
 
 void operand_check(CPUX86State *env, uint32_t ask, uint32_t at, uintptr_t host_pc)
 {
-    uint32_t bytes = ask & ASK_BYTES, align_less_1 = ask >> ASK_ALIGN_SHIFT;
+    uint32_t bytes = ask & ASK_BYTES, align_less_1 = ask >> ASK_ALIGN_SHIFT & 15;
     if (align_less_1 == MUST_BE_ALIGNED && (at & align_less_1))
         return;
     bool is_misaligned = (at & align_less_1) && (FIELD(env, ENV_OFF_CR, uint32_t) & CR0_AM);
-    if (is_misaligned || ((ask & ASK_WHOLE) && (at ^ (at + bytes - 1)) >> PAGE_SHIFT))
+    if (is_misaligned || (ask & ASK_MODIFIES) || ((ask & ASK_WHOLE) && (at ^ (at + bytes - 1)) >> PAGE_SHIFT))
         probe(env, at, bytes, ask & ASK_STORE ? ACCESS_STORE : ACCESS_LOAD, host_pc);
     if (is_misaligned)
         raise_exception_err_ra_x86_64(env, VECTOR_ALIGNMENT, 0, host_pc);

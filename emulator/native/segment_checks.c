@@ -46,6 +46,8 @@ static __thread struct {
     uint32_t whole_store;                /* bytes of a store in parts, before its first part */
     bool aligned;                        /* alignment may be checked */
     uint32_t jump_of_load;               /* what to ask of the first value it loads: a near jump's target */
+    bool modifies;                       /* what it loads is stored to, too, and flags have changed by then */
+    uint32_t bytes;                      /* of the newest access */
     bool frame32;                        /* FSAVE, FSTENV and their like in their 32-bit format */
 } now;
 
@@ -188,10 +190,17 @@ static uint32_t operand_question(uint32_t *bytes, uint32_t align, bool store)
     return (whole ? ASK_WHOLE : 0) | ((align > 8 ? whole : aligned) ? (align - 1) << ASK_ALIGN_SHIFT : 0);
 }
 
+/* The segment of an access that must be asked about. */
+static uint32_t asked_segment(int segment, bool store)
+{
+    bool checked = segment >= 0 && ((now.checked >> segment & 1) || (now.store_to_code && store && segment == SEG_CS));
+    return checked ? (uint32_t)segment : ASK_NO_SEGMENT;
+}
+
 static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, uint32_t align, bool store)
 {
-    int segment = store ? now.store : now.load;
-    bool checked = segment >= 0 && ((now.checked >> segment & 1) || (now.store_to_code && store && segment == SEG_CS));
+    uint32_t segment = asked_segment(store ? now.store : now.load, store);
+    bool checked = segment != ASK_NO_SEGMENT;
     uint32_t question = operand_question(&bytes, align, store);
     if (!store)
         now.load = now.later_load;
@@ -199,8 +208,9 @@ static void ask_access(TCGContext *tcg, uintptr_t at, uint32_t bytes, uint32_t a
         bytes = now.first_bytes;
     if (checked)
         now.first_bytes = 0;
+    now.bytes = bytes;
     if (checked || question)
-        ask(tcg, question | bytes | (checked ? (uint32_t)segment : ASK_NO_SEGMENT) << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
+        ask(tcg, question | bytes | segment << ASK_SEGMENT_SHIFT | (store ? ASK_STORE : 0), at);
 }
 
 void checks_ask(TCGContext *tcg, uint32_t what) { ask(tcg, what, 0); }
@@ -211,12 +221,15 @@ void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store)
         ask_access(tcg, at, 1u << (memory & MEMORY_SIZE), 1u << (memory & MEMORY_SIZE), store);
 }
 
-/* The value that the instruction has just loaded. */
-void checks_loaded(TCGContext *tcg, uintptr_t value)
+/* The value that the instruction has just loaded from there. */
+void checks_loaded(TCGContext *tcg, uintptr_t value, uintptr_t at)
 {
     if (now.env && now.jump_of_load)
         ask(tcg, now.jump_of_load, value);
     now.jump_of_load = 0;
+    if (now.env && now.modifies)
+        ask(tcg, ASK_MODIFIES | ASK_STORE | now.bytes | asked_segment(now.store, true) << ASK_SEGMENT_SHIFT, at);
+    now.modifies = false;
 }
 
 static void ask_with(uint32_t question, uint32_t constant)
@@ -254,6 +267,7 @@ void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t
     now.whole_store = operand_whole_store(d);
     now.aligned = operand_is_aligned_code(env) && !decoded_is_aligned(d);
     now.frame32 = code32 != d->data_prefix;
+    now.modifies = decoded_is_rotation_of_memory(d, fetch, env);
     use(NO_SEGMENT, NO_SEGMENT, NO_SEGMENT);
     if ((now.checked & (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)) || now.store_to_code ||
         (d->segment >= 0 && (now.checked >> d->segment & 1)))
@@ -302,31 +316,6 @@ void checks_after_call(TCGContext *tcg, const void *function)
     for (size_t i = 0; now.env && i < sizeof loaders / sizeof *loaders; i++)
         if (function == loaders[i])
             ask(tcg, ASK_NOTHING, 0);
-}
-
-#define ATOMIC(name)                                                                                         \
-    void __real_tcg_gen_atomic_##name##_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t operand, \
-                                                   uint64_t mmu, uint32_t memory);                          \
-    void __wrap_tcg_gen_atomic_##name##_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t operand, \
-                                                   uint64_t mmu, uint32_t memory);                          \
-    void __wrap_tcg_gen_atomic_##name##_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t operand, \
-                                                   uint64_t mmu, uint32_t memory)                           \
-    {                                                                                                        \
-        checks_access(tcg, at, memory, true);                                                                \
-        __real_tcg_gen_atomic_##name##_i64_x86_64(tcg, result, at, operand, mmu, memory);                    \
-    }
-ATOMIC(add_fetch) ATOMIC(and_fetch) ATOMIC(or_fetch) ATOMIC(xor_fetch) ATOMIC(xchg)
-ATOMIC(fetch_add) ATOMIC(fetch_and) ATOMIC(fetch_or) ATOMIC(fetch_xor)
-
-void __real_tcg_gen_atomic_cmpxchg_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t expected,
-                                              uintptr_t operand, uint64_t mmu, uint32_t memory);
-void __wrap_tcg_gen_atomic_cmpxchg_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t expected,
-                                              uintptr_t operand, uint64_t mmu, uint32_t memory);
-void __wrap_tcg_gen_atomic_cmpxchg_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t at, uintptr_t expected,
-                                              uintptr_t operand, uint64_t mmu, uint32_t memory)
-{
-    checks_access(tcg, at, memory, true);
-    __real_tcg_gen_atomic_cmpxchg_i64_x86_64(tcg, result, at, expected, operand, mmu, memory);
 }
 
 /* ---- blocks that know less at their end than at their start ---- */

@@ -5,6 +5,7 @@
  *   code_limit.c      the limit of CS: of near jumps, which ask too, and of what is fetched
  *   stack_frames.c    PUSHA, POPA, ENTER
  *   operands.c        stores in parts, alignment
+ *   atomic_checks.c   instructions with LOCK
  *   transfers.c       far transfers, exceptions and interrupts: room on the stack, the limit of CS
  *   task_switch.c     hardware task switches
  *   transfer_checks.c the accesses and exceptions of the engine in them
@@ -28,8 +29,9 @@
 #define ASK_NO_SEGMENT 7u                /* as the segment: it allows everything */
 #define ASK_WHOLE 0x40000u               /* all of the store or nothing */
 #define ASK_CC_OP 0x80000u               /* env.cc_op, as the engine's function takes it for what it is */
-#define ASK_ALIGN_SHIFT 20               /* the alignment less 1, where it is checked */
+#define ASK_ALIGN_SHIFT 20               /* the alignment less 1, where it is checked; 4 bits */
 #define ASK_SHADOW 0x1000000u            /* MOV SS or POP SS is done */
+#define ASK_MODIFIES 0x2000000u          /* whether the operand that was just loaded may be stored to */
 
 /* A stack: where SS points to, or what a descriptor says. */
 struct stack { uint32_t base, limit, flags, mask; };
@@ -76,7 +78,7 @@ void operand_check(CPUX86State *env, uint32_t ask, uint32_t at, uintptr_t host_p
 void checks_begin_block(void);
 void checks_begin_instruction(CPUX86State *env, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at));
 void checks_end_instruction(void);
-void checks_loaded(TCGContext *tcg, uintptr_t value);
+void checks_loaded(TCGContext *tcg, uintptr_t value, uintptr_t at);
 void checks_access(TCGContext *tcg, uintptr_t at, uint32_t memory, bool store);
 void checks_before_call(TCGContext *tcg, const void *function, void **arguments);
 void checks_after_call(TCGContext *tcg, const void *function);

@@ -14,8 +14,8 @@
  *                                  from memory do not enter it at all; the others raise an x87 exception that waits
  *   PUSHF, ENTER, ARPL, SGDT       other values (translate_values.c); stores of the FPU, FCMOVcc: translate_x87.c
  *   ICEBP                          the engine is shown INT3, before which #DB is raised (debug.c)
- *   before BT, BTS, BTR, BTC       flags are computed: the engine's change OF and AF where it has them still to compute, and
- *                                  not where a block begins
+ *   before BT, BTS, BTR, BTC       flags are computed: the engine's change OF and AF where it has them still to compute, and not at
+ *                                  a block's beginning; before SETcc, RCL and RCR of memory, which compute them before they may fault
  *
  * Everything is decided by the instruction's bytes and CPUID, and costs nothing when the block runs. A translation may
  * end by a jump out of it (a fetch that faults, a full code buffer): each instruction starts afresh.
@@ -190,7 +190,7 @@ void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t a
     ask_for_port(tcg);
     checks_access(tcg, address_of(at), memory, false);
     __real_tcg_gen_qemu_ld_i64_x86_64(tcg, v, address_of(at), mmu, aligned(memory));
-    checks_loaded(tcg, v);
+    checks_loaded(tcg, v, address_of(at));
     after_access(tcg);
 }
 
@@ -322,7 +322,7 @@ static void translate_one(void *block, CPUState *cpu)
     if (undefined)
         *pc = start + d.length;
     start_afresh();
-    if (!FIELD(block, DISAS_OFF_IS_JMP, int32_t) && decode_is_bit_test(*pc, fetch, c->env)) {
+    if (!FIELD(block, DISAS_OFF_IS_JMP, int32_t) && decode_wants_flags(*pc, fetch, c->env)) {
         compute_flags(block, cpu, start);
         start_afresh();
     }
