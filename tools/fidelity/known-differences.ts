@@ -244,6 +244,16 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         (/^0fc7/.test(opcode(d)) && d.fields.every((field) => field.name === 'error' && onlyBits(field, 2)))),
   },
   {
+    id: 'rotation-fault',
+    wrong: 'qemu',
+    what: 'RCL and RCR of memory that may be read and not written: ft86 pushes the flags from before the instruction, QEMU has CF and OF of after it, and takes those when it tries again',
+    source: 'Intel SDM volume 3, 6.5 (faults); test/emulator/flags-at-faults.test.ts',
+    matches: (d) =>
+      [STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT].includes(d.vector) &&
+      /^(c[01]|d[0-3]) \/[23]/.test(template(d)) &&
+      d.fields.every((field) => field.name === 'eflags' && onlyBits(field, 0x801)),
+  },
+  {
     id: 'descriptor-accessed',
     wrong: 'qemu',
     what: 'LAR of a segment that a far transfer has loaded: ft86 has set its accessed bit, QEMU has not',
