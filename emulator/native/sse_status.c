@@ -4,7 +4,9 @@
  *
  * The engine keeps the exception flags of its arithmetic and never tells the guest; it knows neither #XM nor flush to
  * zero (it sets that in the x87 status instead). RCP and RSQRT raise nothing. The engine has no denormal-operand flag.
- * Source: Intel SDM volume 1, sections 11.5.2 (SIMD exceptions), 10.2.3 (MXCSR); volume 3, 2.5 (CR4.OSXMMEXCPT). */
+ * Of two NaNs it gives the one with the larger significand, as the x87 does; SSE gives the first, made quiet.
+ * Source: Intel SDM volume 1, sections 11.5.2 (SIMD exceptions), 10.2.3 (MXCSR), 4.8.3.5 (table 4-7, NaNs);
+ * volume 3, 2.5 (CR4.OSXMMEXCPT). */
 #include <string.h>
 #include "interpose.h"
 
@@ -20,6 +22,10 @@
 #define REGISTER_BYTES 16
 #define FLOAT_EXPONENT 0x7f800000u
 #define FLOAT_SIGN 0x80000000u
+#define FLOAT_QUIET 0x00400000u
+#define DOUBLE_EXPONENT 0x7ff0000000000000u
+#define DOUBLE_SIGN 0x8000000000000000u
+#define DOUBLE_QUIET 0x0008000000000000u
 
 #define FLAGS(env) FIELD(env, ENV_OFF_SSE_STATUS + STATUS_OFF_FLAGS, uint8_t)
 
@@ -58,17 +64,43 @@ static void end(CPUX86State *env, const struct undo *undo, uintptr_t host_pc)
     raise_exception_ra_x86_64(env, wanted ? VECTOR_SIMD : VECTOR_INVALID_OPCODE, host_pc);
 }
 
-#define OPERATION(name, source)                                                                              \
+/* The second operand may be the result, which is a NaN when the first is one. */
+static void keep_first_floats(uint32_t *result, const struct undo *before, const uint32_t *second, int count)
+{
+    uint32_t first[REGISTER_BYTES / 4];
+    memcpy(first, before->bytes, REGISTER_BYTES);
+    for (int i = 0; i < count; i++)
+        if ((first[i] & ~FLOAT_SIGN) > FLOAT_EXPONENT && (second[i] & ~FLOAT_SIGN) > FLOAT_EXPONENT)
+            result[i] = first[i] | FLOAT_QUIET;
+}
+
+static void keep_first_doubles(uint64_t *result, const struct undo *before, const uint64_t *second, int count)
+{
+    uint64_t first[REGISTER_BYTES / 8];
+    memcpy(first, before->bytes, REGISTER_BYTES);
+    for (int i = 0; i < count; i++)
+        if ((first[i] & ~DOUBLE_SIGN) > DOUBLE_EXPONENT && (second[i] & ~DOUBLE_SIGN) > DOUBLE_EXPONENT)
+            result[i] = first[i] | DOUBLE_QUIET;
+}
+
+#define OPERATION_THEN(name, source, then)                                                                   \
     void __real_helper_##name##_x86_64(CPUX86State *env, void *d, source s);                                 \
     void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s);                                 \
     void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s)                                  \
     {                                                                                                        \
-        struct undo undo;                                                                                    \
+        struct undo undo = { 0 };                                                                             \
         remember(env, &undo, d);                                                                             \
         begin(env);                                                                                          \
         __real_helper_##name##_x86_64(env, d, s);                                                            \
+        then;                                                                                                \
         end(env, &undo, HOST_PC);                                                                            \
     }
+#define OPERATION(name, source) OPERATION_THEN(name, source, )
+#define ARITHMETIC(name)                                                                                     \
+    OPERATION_THEN(name##ps, void *, keep_first_floats(d, &undo, s, 4))                                      \
+    OPERATION_THEN(name##ss, void *, keep_first_floats(d, &undo, s, 1))                                      \
+    OPERATION_THEN(name##pd, void *, keep_first_doubles(d, &undo, s, 2))                                     \
+    OPERATION_THEN(name##sd, void *, keep_first_doubles(d, &undo, s, 1))
 /* The operands are only looked at, the result is in the flags. */
 #define COMPARISON(name)                                                                                     \
     void __real_helper_##name##_x86_64(CPUX86State *env, void *d, void *s);                                  \
@@ -115,7 +147,8 @@ static void flush_denormals(uint32_t *words, int count)
 #define PACKED(name) OPERATION(name##ps, void *) OPERATION(name##pd, void *)
 #define FOUR(name) PACKED(name) OPERATION(name##ss, void *) OPERATION(name##sd, void *)
 
-FOUR(add) FOUR(sub) FOUR(mul) FOUR(div) FOUR(min) FOUR(max) FOUR(sqrt)
+ARITHMETIC(add) ARITHMETIC(sub) ARITHMETIC(mul) ARITHMETIC(div)
+FOUR(min) FOUR(max) FOUR(sqrt)
 FOUR(cmpeq) FOUR(cmplt) FOUR(cmple) FOUR(cmpunord) FOUR(cmpneq) FOUR(cmpnlt) FOUR(cmpnle) FOUR(cmpord)
 COMPARISON(comiss) COMPARISON(comisd) COMPARISON(ucomiss) COMPARISON(ucomisd)
 OPERATION(cvtps2pd, void *) OPERATION(cvtpd2ps, void *) OPERATION(cvtss2sd, void *) OPERATION(cvtsd2ss, void *)

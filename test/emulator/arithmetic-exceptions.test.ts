@@ -134,6 +134,33 @@ describe('SSE arithmetic', () => {
     vcpu.dispose();
   });
 
+  test.each([0x58, 0x59, 0x5c, 0x5e])(
+    'gives the first of two NaNs, made quiet, and tells of a signalling one: 0F %x',
+    (opcode) => {
+      // The second has the larger significand.
+      const [first, second] = [le32(0x7f812345), le32(0xffc12345)];
+      const single = [...ldmxcsr, ...load, 0xf3, 0x0f, opcode, 0xc1, ...store, ...stmxcsr];
+      const result = runCode(single, [...le32(0x1f80), ...first, ...second]);
+      expect([result.word(20), result.word(16) & 0x3f]).toEqual([0x7fc12345, 1]);
+      expect(runCode(single, [...le32(0x1f80), ...second, ...first]).word(20)).toBe(0xffc12345);
+      expect(runCode(single, [...le32(0x1f80), ...first, ...one]).word(20)).toBe(0x7fc12345);
+      expect(runCode(single, [...le32(0x1f80), ...one, ...first]).word(20)).toBe(0x7fc12345);
+      // movupd xmm0, [d]; movupd xmm1, [d + 16]; the operation; movupd [d], xmm0
+      const doubles = [...le32(1), ...le32(0x7ff00000), ...le32(0), ...le32(0x40000000)];
+      const others = [...le32(0), ...le32(0xffffffff), ...le32(7), ...le32(0xfff80000)];
+      const access = (way: number, digit: number, offset: number): number[] => [
+        0x66,
+        0x0f,
+        way,
+        5 | (digit << 3),
+        ...le32(DATA + offset),
+      ];
+      const packed = [...access(0x10, 0, 0), ...access(0x10, 1, 16), 0x66, 0x0f, opcode, 0xc1, ...access(0x11, 0, 0)];
+      const { word } = runCode(packed, [...doubles, ...others]);
+      expect([0, 4, 8, 12].map(word)).toEqual([1, 0x7ff80000, 7, 0xfff80000]);
+    },
+  );
+
   test('flushes tiny results to zero when told so, and x87 arithmetic never', () => {
     const tiny = [0, 0, 0x80, 0x00]; // 2^-126
     const two = [0, 0, 0, 0x40];

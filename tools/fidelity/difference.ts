@@ -74,3 +74,12 @@ export function checksAlignment({ before }: Difference): boolean {
   const { eflags = EFLAGS_AC, cr0 = CR0_AM } = before?.values ?? {};
   return (Number(eflags) & EFLAGS_AC) !== 0 && (Number(cr0) & CR0_AM) !== 0;
 }
+
+/** Whether both have a NaN wherever a float, or a double, of this XMM register differs. */
+export function choosesNan({ name, ours, reference }: Field, double: boolean): boolean {
+  const [digits, infinity] = double ? [16, 0x7ff0000000000000n] : [8, 0x7f800000n];
+  const lanes = (value: number | string): string[] => String(value).match(RegExp(`.{${digits}}`, 'g')) ?? [];
+  const isNan = (lane: string): boolean => BigInt.asUintN(4 * digits - 1, BigInt(`0x${lane}`)) > infinity;
+  const theirs = lanes(reference);
+  return /^xmm/.test(name) && lanes(ours).every((lane, i) => lane === theirs[i] || [lane, theirs[i]!].every(isNan));
+}

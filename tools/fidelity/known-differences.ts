@@ -5,7 +5,17 @@
  * `qemu`, `ft86` (the CPU engine, as it stands), or `either` where the manual leaves it open or both are.
  */
 import type { KnownDifference } from './difference.js';
-import { checksAlignment, hasLock, hasPrefix, onlyBits, onlyFields, opcode, template, vector } from './difference.js';
+import {
+  checksAlignment,
+  choosesNan,
+  hasLock,
+  hasPrefix,
+  onlyBits,
+  onlyFields,
+  opcode,
+  template,
+  vector,
+} from './difference.js';
 import { isMonitorsStack, mayBreakSegment } from './segment-limits.js';
 import { X87_DIFFERENCES } from './x87-differences.js';
 
@@ -154,6 +164,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'RCPSS, RCPPS, RSQRTSS, RSQRTPS of denormal numbers, and tiny results: ft86 takes them for 0 and gives 0',
     source: 'Intel SDM volume 2, RCPPS and RSQRTPS',
     matches: (d) => /^(f3 )?0f 5[23] \/r/.test(template(d)) && onlyFields(d, /^(xmm\d|mxcsr)$/),
+  },
+  {
+    id: 'sse-nan',
+    wrong: 'qemu',
+    what: 'ADD, SUB, MUL and DIV of SSE with two NaNs: ft86 keeps the first, QEMU the one with the larger significand, as the x87 does',
+    source: 'Intel SDM volume 1, 4.8.3.5 (table 4-7); test/emulator/arithmetic-exceptions.test.ts',
+    matches: (d) =>
+      /^((66|f2|f3) )?0f 5[89ce] /.test(template(d)) &&
+      d.fields.every((field) => choosesNan(field, /^(66|f2)/.test(template(d)))),
   },
   {
     id: 'rdpmc',
