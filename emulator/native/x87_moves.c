@@ -240,6 +240,26 @@ static void tell_tiny(CPUX86State *env, enum x87_class stored)
         FLAGS(env) |= X87_UE;
 }
 
+static bool is_nan(struct x87_float x)
+{
+    return (x.sign_exponent & 0x7fff) == 0x7fff && x.significand >> 63 && x.significand << 1;
+}
+
+/* Of a NaN the engine gives the indefinite one when nothing of its fraction is left. */
+static uint32_t look_at_single(CPUX86State *env, uint32_t value)
+{
+    struct x87_float x = x87_value(x87_register(env, 0));
+    tell_tiny(env, x87_class_of_single(value));
+    return is_nan(x) ? (uint32_t)(x.sign_exponent >> 15) << 31 | 0x7fc00000u | (uint32_t)(x.significand << 1 >> 41) : value;
+}
+
+static uint64_t look_at_double(CPUX86State *env, uint64_t value)
+{
+    struct x87_float x = x87_value(x87_register(env, 0));
+    tell_tiny(env, x87_class_of_double(value));
+    return is_nan(x) ? (uint64_t)(x.sign_exponent >> 15) << 63 | UINT64_C(0x7ff8000000000000) | x.significand << 1 >> 12 : value;
+}
+
 /* Translated code stores the value, unless X87_NOT_DONE is set. */
 #define STORE(type, name, engines, indefinite, look)                                                         \
     type __real_helper_##engines##_x86_64(CPUX86State *env);                                                 \
@@ -255,8 +275,8 @@ static void tell_tiny(CPUX86State *env, enum x87_class stored)
         x87_tell(env, x87_register(env, 0)->sign_exponent >> 15);                                            \
         return value;                                                                                        \
     }
-STORE(uint32_t, fsts_ST0, fsts_ST0, UINT32_C(0xffc00000), tell_tiny(env, x87_class_of_single(value)))
-STORE(uint64_t, fstl_ST0, fstl_ST0, UINT64_C(0xfff8000000000000), tell_tiny(env, x87_class_of_double(value)))
+STORE(uint32_t, fsts_ST0, fsts_ST0, UINT32_C(0xffc00000), value = look_at_single(env, value))
+STORE(uint64_t, fstl_ST0, fstl_ST0, UINT64_C(0xfff8000000000000), value = look_at_double(env, value))
 STORE(int32_t, fistl_ST0, fistl_ST0, INT32_MIN, )
 STORE(int64_t, fistll_ST0, fistll_ST0, INT64_MIN, )
 

@@ -35,6 +35,17 @@ describe('x87 arithmetic', () => {
     expect([registers.eax & 0xff, word(16) & 0xffff]).toEqual([1, 0x8000]);
   });
 
+  test.each([
+    ['signalling, of which only the quiet bit is left', [1, 0x80000000, 0x7fff], [0x7fc00000, 0, 0x7ff80000], 1],
+    ['quiet', [0x12345fff, 0xc0000abc, 0xffff], [0xffc0000a, 0x5782468b, 0xfff80001], 0],
+    ['unsupported', [1, 0, 0x7fff], [0xffc00000, 0, 0xfff80000], 1],
+  ] as const)('a NaN is stored as float and double: %s', (_name, words, stored, flags) => {
+    // fld tbyte [d]; fst dword [d + 16]; fstp qword [d + 20]
+    const code = [0xdb, 0x2d, ...le32(DATA), 0xd9, 0x15, ...le32(DATA + 16), 0xdd, 0x1d, ...le32(DATA + 20)];
+    const { word, registers } = runCode([...FNINIT, ...code, ...FNSTSW_AX], words.flatMap(le32));
+    expect([[16, 20, 24].map(word), registers.eax & 0x3f]).toEqual([stored, flags]);
+  });
+
   test('an unmasked exception sets the summary and is raised at the next waiting instruction', () => {
     const divide = [...FNINIT, ...FLDCW, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9];
     const unmasked = [0x7b, 3]; // all but division by zero
