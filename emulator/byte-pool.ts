@@ -4,6 +4,7 @@
  *
  *   pooledBytes()                    cut out of shared blocks, for small ones
  *   borrowedBytes() -> giveBack()    the same memory over and over, for larger ones with a known end
+ *   pooledOrBorrowedBytes()          whichever suits the size
  *
  * Invariants: what was handed out overlaps nothing else, and holds anything until it is filled; `buffer` of it belongs to others,
  * too, so views are made with its byteOffset. One small piece that is kept holds its block: for what lives long, copy it.
@@ -51,6 +52,14 @@ export function borrowedBytes(bytes: number): Uint8Array {
   const memory = buffer ?? newBlock(size);
   lent.add(memory);
   return new Uint8Array(memory, 0, bytes);
+}
+
+/** Larger ones are borrowed. */
+const POOLED_BYTES_MAX = 2 << 10;
+
+/** `bytes` bytes, to be filled, and given back where that is easy: small ones are pooled, larger ones borrowed. */
+export function pooledOrBorrowedBytes(bytes: number): Uint8Array {
+  return bytes > POOLED_BYTES_MAX ? borrowedBytes(bytes) : pooledBytes(bytes);
 }
 
 /** The bytes are nobody's any more. What was not borrowed, or was given back before, is left alone. */

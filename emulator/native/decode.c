@@ -2,10 +2,10 @@
  *
  * Source: Intel SDM volume 2, chapter 2.1 (prefixes), 2.4 (exception classes), appendix A (opcode maps, groups 12 to
  * 14), LOCK, LDS/LES and the #UD conditions of each instruction; AMD64 manual volume 4 for SSE4A. */
+#include "core_internal.h"
 #include "decode.h"
 
 #define BYTES_MAX 15
-#define PAGE_BYTES 4096
 #define DIGITS_RCL_RCR 0x0cu            /* /2 and /3 */
 #define DIGITS_ALL 0xffu
 

@@ -8,14 +8,12 @@
  * Invariants: a frame is handed out whole or not at all; a length above the limit is refused before
  * anything is kept for it; memory held is never more than what the peer really sent.
  */
-import { borrowedBytes, pooledBytes } from '../../emulator/byte-pool.js';
+import { pooledOrBorrowedBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import { ChunkQueue } from './chunk-queue.js';
 
 export const LENGTH_PREFIX_BYTES = 4;
 export const TRANSPORT_FRAME_BYTES_MAX = 16 << 20;
-/** A frame across chunks that has more is borrowed: a packet from the network is not, which nobody gives back. */
-const POOLED_BYTES_MAX = 2 << 10;
 
 /** Write the prefix that goes in front of a body of `bytes` bytes. */
 export function writeLengthPrefix(into: Buffer, at: number, bytes: number): void {
@@ -28,8 +26,8 @@ export class FrameSplitter {
   /** The newest chunk, from `#at` on; null: used up. Frames that are whole in it are cut out of it. */
   #chunk: Buffer | null = null;
   #at = 0;
-  /** What came before that chunk. */
-  readonly #held = new ChunkQueue((bytes) => (bytes > POOLED_BYTES_MAX ? borrowedBytes(bytes) : pooledBytes(bytes)));
+  /** What came before that chunk. Packets, which nobody gives back, are small. */
+  readonly #held = new ChunkQueue(pooledOrBorrowedBytes);
   /** Body length of the frame being collected; -1 while its prefix is incomplete. */
   #wanted = -1;
 

@@ -16,7 +16,7 @@
  * into one frame: only the caller knows where that ends, so only the caller flushes.
  * Source: CRC-32 is that of ISO 3309 and zlib, polynomial 04C11DB7.
  */
-import { borrowedBytes, pooledBytes } from '../../emulator/byte-pool.js';
+import { borrowedBytes, pooledOrBorrowedBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import type { LogAccount } from './account.js';
 import { ByteReader, ByteWriter } from './bytes.js';
@@ -31,8 +31,6 @@ export const FRAME_PAYLOAD_BYTES_MAX = 8 << 20;
 export const FRAME_ENTRIES_MAX = 65_536;
 /** Room kept free before the entries: prefix, three varints, two vectors. */
 const HEAD_BYTES_MAX = FRAME_PREFIX_BYTES + 8 + 8 + 3 + 2;
-/** Larger ones are borrowed. */
-const POOLED_BYTES_MAX = 2 << 10;
 /** Larger ones are left where they were written. */
 const COPIED_BYTES_MAX = 32 << 10;
 /** Where the next is written then, or in as much as that one took. */
@@ -152,7 +150,7 @@ export class FrameWriter {
       this.#encoder.writer.moveTo(borrowedBytes(Math.max(WRITER_BYTES, written.length)), HEAD_BYTES_MAX);
       return written;
     }
-    const frame = written.length > POOLED_BYTES_MAX ? borrowedBytes(written.length) : pooledBytes(written.length);
+    const frame = pooledOrBorrowedBytes(written.length);
     frame.set(written);
     return frame;
   }

@@ -8,7 +8,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { le32 } from './guest-code.js';
 import { float80, type Float80 } from './x87/float80.js';
-import { MASKED, OPERAND, runOnStack, TOP, type After, type Stack } from './x87/run-stack.js';
+import { ARITHMETIC, MASKED, memory, runOnStack, TOP, type After, type Stack } from './x87/run-stack.js';
 
 const [IE, SF, C1] = [0x01, 0x40, 0x200];
 const SUMMARY = 0x8080;
@@ -25,7 +25,6 @@ function number(value: bigint): Float80 {
   return float80(0x3ffe + bits, value << BigInt(64 - bits));
 }
 
-const memory = (opcode: number, digit: number): number[] => [opcode, (digit << 3) | 5, ...le32(OPERAND)];
 const single = [0, 0, 0x80, 0x3f, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa];
 const double = [0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0xaa, 0xaa];
 const extended = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
@@ -163,17 +162,9 @@ describe('underflow of stores', () => {
 });
 
 describe('underflow of arithmetic', () => {
-  const operations: [string, number][] = [
-    ['FADD', 0],
-    ['FMUL', 1],
-    ['FSUB', 4],
-    ['FSUBR', 5],
-    ['FDIV', 6],
-    ['FDIVR', 7],
-  ];
   /** Code, register of the result, pops, and the other register it needs. */
   const ROWS: [name: string, code: number[], result: number, pops: number, other: number][] = [
-    ...operations.flatMap(([name, digit]): [string, number[], number, number, number][] => [
+    ...ARITHMETIC.flatMap(([name, digit]): [string, number[], number, number, number][] => [
       [`${name} m32`, memory(0xd8, digit), 0, 0, 0],
       [`${name} m64`, memory(0xdc, digit), 0, 0, 0],
       [`FI${name.slice(1)} m32`, memory(0xda, digit), 0, 0, 0],

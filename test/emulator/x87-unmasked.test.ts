@@ -5,9 +5,8 @@
  * Source: Intel SDM volume 1, 8.1.3.2, 8.5.1.2 to 8.5.6, 8.7; volume 2, FCOM, FCOMI, FST, FIST.
  */
 import { describe, expect, test } from '@jest/globals';
-import { le32 } from './guest-code.js';
 import { float80, type Float80 } from './x87/float80.js';
-import { OPERAND, runOnStack, TOP } from './x87/run-stack.js';
+import { ARITHMETIC, memory, runOnStack, TOP } from './x87/run-stack.js';
 
 const [IE, DE, ZE, OE, UE, PE, C1] = [1, 2, 4, 8, 0x10, 0x20, 0x200];
 const SUMMARY = 0x8080;
@@ -28,22 +27,12 @@ const TINY = float80(0x3fff - 140, 1n << 63n);
 /** 1 and a little. */
 const LONG = float80(0x3fff, (1n << 63n) | 1n);
 
-const memory = (opcode: number, digit: number): number[] => [opcode, (digit << 3) | 5, ...le32(OPERAND)];
-
 type Row = [name: string, code: number[], registers: Float80[], flag: number, pops: number];
 
 describe('arithmetic and comparisons', () => {
-  const operations: [string, number][] = [
-    ['FADD', 0],
-    ['FMUL', 1],
-    ['FSUB', 4],
-    ['FSUBR', 5],
-    ['FDIV', 6],
-    ['FDIVR', 7],
-  ];
   const both = (x: Float80, y: Float80): Float80[] => [x, ONE, y];
   const ROWS: Row[] = [
-    ...operations.flatMap(([name, digit]): Row[] => [
+    ...ARITHMETIC.flatMap(([name, digit]): Row[] => [
       [`${name} ST(0), ST(2): signalling NaN`, [0xd8, 0xc2 | (digit << 3)], both(ONE, SIGNALLING), IE, 0],
       [`${name} ST(2), ST(0): signalling NaN`, [0xdc, 0xc2 | (digit << 3)], both(SIGNALLING, ONE), IE, 0],
       [`${name}P: signalling NaN`, [0xde, 0xc2 | (digit << 3)], both(ONE, SIGNALLING), IE, 1],

@@ -105,8 +105,8 @@ function stackOf(top: number): number {
 }
 
 /**
- * An image for FXRSTOR: mostly all exceptions masked, any precision and rounding, mostly a stack with room and numbers, because QEMU has no stack faults,
- * and C1 clear, because it leaves C1.
+ * An image for FXRSTOR: mostly all exceptions masked, any precision and rounding, mostly a stack with room and numbers,
+ * because QEMU has no stack faults, and C1 clear, because it leaves C1.
  * Source: Intel SDM volume 1, section 10.5.1, table 10-2.
  */
 export function fxImage(choose: Chooser): Buffer {

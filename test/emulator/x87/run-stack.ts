@@ -20,6 +20,21 @@ export const MASKED = 0x37f;
 const C1 = 0x200;
 const FLOATING_POINT = 16;
 
+/** Operations of two numbers, each with the digit of its opcodes D8 to DE. */
+export const ARITHMETIC: readonly (readonly [name: string, digit: number])[] = [
+  ['FADD', 0],
+  ['FMUL', 1],
+  ['FSUB', 4],
+  ['FSUBR', 5],
+  ['FDIV', 6],
+  ['FDIVR', 7],
+];
+
+/** The instruction with its operand in memory, at OPERAND. */
+export function memory(opcode: number, digit: number): number[] {
+  return [opcode, (digit << 3) | 5, ...le32(OPERAND)];
+}
+
 export interface Stack {
   readonly control?: number;
   /** ST(0) to ST(7), which are not empty; undefined: empty, with the number 77 in the register. */
