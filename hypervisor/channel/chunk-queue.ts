@@ -7,14 +7,8 @@
 import { assert } from '../../emulator/errors.js';
 
 export class ChunkQueue {
-  readonly #room: (bytes: number) => Uint8Array;
   #chunks: Buffer[] = [];
   #length = 0;
-
-  /** @param room gives memory for what crosses chunks */
-  constructor(room: (bytes: number) => Uint8Array = (bytes) => Buffer.allocUnsafe(bytes)) {
-    this.#room = room;
-  }
 
   /** Bytes that were pushed and not taken. */
   get length(): number {
@@ -45,18 +39,8 @@ export class ChunkQueue {
     return this.#takeAcross(bytes);
   }
 
-  /** Remove all of it, when it is one chunk; null when it is not. */
-  takeOnlyChunk(): Buffer | null {
-    const only = this.#chunks[0];
-    if (only === undefined || this.#chunks.length > 1) return null;
-    this.#chunks = [];
-    this.#length = 0;
-    return only;
-  }
-
   #takeAcross(bytes: number): Buffer {
-    const room = this.#room(bytes);
-    const out = Buffer.from(room.buffer, room.byteOffset, bytes);
+    const out = Buffer.allocUnsafe(bytes);
     let at = 0;
     let used = 0;
     while (at < bytes) {

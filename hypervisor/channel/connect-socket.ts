@@ -4,9 +4,30 @@ import { connect as connectTls } from 'node:tls';
 import type { Address } from './address.js';
 import { clientTlsOptions } from './preshared-key.js';
 
-/** @throws the host's error */
-export async function connectSocket(address: Address, timeoutMs: number): Promise<Socket> {
-  const socket = connect(address.kind === 'unix' ? { path: address.path } : address);
+/**
+ * Where a socket's bytes arrive, always in the same memory: a stream would allocate each chunk, and what is kept of many makes
+ * the collector mark the whole heap.
+ */
+export interface SocketReads {
+  readonly memory: Uint8Array;
+  /** The first `bytes` bytes of the memory are new; it is read into again when this returns. */
+  onBytes: (bytes: number) => void;
+}
+
+/** Connect. With `reads` the socket emits no data, and is paused at first. @throws the host's error */
+export async function connectSocket(
+  address: Address,
+  timeoutMs: number,
+  reads: SocketReads | null = null,
+): Promise<Socket> {
+  const callback = (bytes: number): boolean => {
+    reads?.onBytes(bytes);
+    return true;
+  };
+  const own = reads === null ? {} : { onread: { buffer: reads.memory, callback } };
+  const socket = connect({ ...(address.kind === 'unix' ? { path: address.path } : address), ...own });
+  // Before the first read, which follows the event at once.
+  if (reads !== null) socket.once('connect', () => socket.pause());
   return withinTime(socket, timeoutMs, async () => {
     await event(socket, 'connect');
     if (isSelfConnected(socket)) throw new Error('nobody listens there');

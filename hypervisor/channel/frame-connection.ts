@@ -10,6 +10,7 @@
  */
 import type { Socket } from 'node:net';
 import { DecodeError } from '../../emulator/errors.js';
+import type { SocketReads } from './connect-socket.js';
 import { FrameSplitter, LENGTH_PREFIX_BYTES } from './framing.js';
 import { Outbox } from './outbox.js';
 import { describeSocketError } from './socket-error.js';
@@ -33,6 +34,7 @@ export class FrameConnection {
   readonly #highWaterBytes: number;
   readonly #splitter = new FrameSplitter();
   readonly #outbox: Outbox;
+  readonly #reads: SocketReads | null;
   #onFrame: FrameHandler | null = null;
   #onClose: CloseHandler | null = null;
   #closeReason: string | null = null;
@@ -41,12 +43,19 @@ export class FrameConnection {
   #bytesSent = 0;
   #bytesReceived = 0;
 
-  /** Take over a connected socket that nobody reads. */
-  constructor(socket: Socket, peer: string, highWaterBytes = HIGH_WATER_BYTES) {
+  /** Take over a connected socket that nobody reads; `reads`: it was connected with these. */
+  constructor(socket: Socket, peer: string, highWaterBytes = HIGH_WATER_BYTES, reads: SocketReads | null = null) {
     this.#socket = socket;
     this.peer = peer;
     this.#highWaterBytes = highWaterBytes;
     this.#outbox = new Outbox(socket);
+    this.#reads = reads;
+    if (reads !== null) {
+      reads.onBytes = (bytes) => {
+        this.#receive(reads.memory.subarray(0, bytes), true);
+        this.#splitter.keep();
+      };
+    }
     socket.on('drain', () => this.onDrain?.());
     socket.on('end', () => (this.#closeReason ??= 'the other end closed the connection'));
     socket.on('error', (error: NodeJS.ErrnoException) => (this.#closeReason ??= describeSocketError(error)));
@@ -90,7 +99,9 @@ export class FrameConnection {
     if (handler === null) {
       this.#socket.pause();
     } else if (first) {
-      if (this.#socket.listenerCount('data') === 0) this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+      if (this.#reads === null && this.#socket.listenerCount('data') === 0) {
+        this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk, false));
+      }
       this.#socket.resume();
       queueMicrotask(() => {
         this.#deliver();
@@ -167,10 +178,10 @@ export class FrameConnection {
     this.flush();
   };
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: Uint8Array, lent: boolean): void {
     if (this.#ended) return;
     this.#bytesReceived += chunk.length;
-    this.#splitter.push(chunk);
+    this.#splitter.push(chunk, lent);
     this.#deliver();
   }
 

@@ -5,15 +5,20 @@
  *   0       4     bytes of body, little-endian, 0 to 16 MiB
  *   4       -     body
  *
+ *   push(chunk) -> next() ... next() -> null          a frame that is whole in the chunk is a view of it
+ *                                                     one that is not is put together in memory of its own
+ *
  * Invariants: a frame is handed out whole or not at all; a length above the limit is refused before
- * anything is kept for it; memory held is never more than what the peer really sent.
+ * anything is kept for it; memory held is never more than ASSEMBLED_BYTES above twice what the peer really sent.
  */
-import { pooledOrBorrowedBytes } from '../../emulator/byte-pool.js';
+import { borrowedBytes, giveBack, pooledOrBorrowedBytes } from '../../emulator/byte-pool.js';
 import { DecodeError, assert } from '../../emulator/errors.js';
-import { ChunkQueue } from './chunk-queue.js';
 
 export const LENGTH_PREFIX_BYTES = 4;
 export const TRANSPORT_FRAME_BYTES_MAX = 16 << 20;
+/** A body up to this gets all its memory when its prefix is here; a longer one as it comes. */
+const ASSEMBLED_BYTES = 256 << 10;
+const NOTHING = Buffer.alloc(0);
 
 /** Write the prefix that goes in front of a body of `bytes` bytes. */
 export function writeLengthPrefix(into: Buffer, at: number, bytes: number): void {
@@ -23,70 +28,98 @@ export function writeLengthPrefix(into: Buffer, at: number, bytes: number): void
 
 /** Collects the chunks of one direction of a connection. */
 export class FrameSplitter {
-  /** The newest chunk, from `#at` on; null: used up. Frames that are whole in it are cut out of it. */
-  #chunk: Buffer | null = null;
+  /** The newest chunk, of which everything before `#at` is used up. */
+  #chunk: Buffer = NOTHING;
   #at = 0;
-  /** What came before that chunk. Packets, which nobody gives back, are small. */
-  readonly #held = new ChunkQueue(pooledOrBorrowedBytes);
-  /** Body length of the frame being collected; -1 while its prefix is incomplete. */
-  #wanted = -1;
+  /** The chunk's memory is used again: nothing handed out may be a view of it. */
+  #lent = false;
+  readonly #prefix = Buffer.alloc(LENGTH_PREFIX_BYTES);
+  #prefixBytes = 0;
+  /** The frame that began in an earlier chunk, of which `#filled` bytes are here. */
+  #body: Uint8Array | null = null;
+  #filled = 0;
+  #wanted = 0;
 
-  /** Bytes of an incomplete frame. */
+  /** Bytes of frames that were not handed out. */
   get heldBytes(): number {
-    return this.#held.length + (this.#chunk === null ? 0 : this.#chunk.length - this.#at);
-  }
-
-  /** Add what arrived. The chunk is kept by reference and must not change afterwards. */
-  push(chunk: Uint8Array): void {
-    this.#hold();
-    if (this.#wanted >= 0 || this.#held.length > 0) {
-      this.#held.push(chunk);
-    } else if (chunk.length > 0) {
-      this.#chunk = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-      this.#at = 0;
-    }
+    return this.#prefixBytes + this.#filled + this.#chunk.length - this.#at;
   }
 
   /**
-   * The next whole frame's body, a view of a pushed chunk, or pooled or borrowed (byte-pool.ts); null when more bytes are needed.
+   * Add what arrived. The chunk is kept by reference and must not change afterwards; one that is `lent` not before
+   * keep() was called.
+   */
+  push(chunk: Uint8Array, lent = false): void {
+    this.keep();
+    const left = this.#chunk.length - this.#at;
+    const more = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    this.#chunk = left === 0 ? more : Buffer.concat([this.#chunk.subarray(this.#at), more]);
+    this.#lent = lent && left === 0;
+    this.#at = 0;
+  }
+
+  /** A chunk that was lent is about to change: copy what is left of it. */
+  keep(): void {
+    if (!this.#lent) return;
+    this.#chunk = this.#at === this.#chunk.length ? NOTHING : Buffer.from(this.#chunk.subarray(this.#at));
+    this.#at = 0;
+    this.#lent = false;
+  }
+
+  /**
+   * The next whole frame's body, a view of a chunk that was not lent, or pooled or borrowed (byte-pool.ts); null when more bytes
+   * are needed.
    * @throws DecodeError when a length is above the limit; the stream is useless from there on
    */
   next(): Uint8Array | null {
+    if (this.#body !== null) return this.#fill(this.#body);
+    if (this.#prefixBytes > 0) return this.#nextPrefix();
     const chunk = this.#chunk;
-    if (chunk === null) return this.#nextHeld();
     const start = this.#at + LENGTH_PREFIX_BYTES;
-    if (start > chunk.length) return this.#nextLater();
-    const end = start + checked(chunk.readUInt32LE(this.#at));
-    if (end > chunk.length) return this.#nextLater();
+    if (start > chunk.length) return this.#nextPrefix();
+    const length = checked(chunk.readUInt32LE(this.#at));
+    const end = start + length;
+    this.#at = start;
+    if (this.#lent || end > chunk.length) return this.#begin(length);
     this.#at = end;
-    if (end === chunk.length) this.#chunk = null;
     return chunk.subarray(start, end);
   }
 
-  /** The chunk has the beginning of a frame only. */
-  #nextLater(): Uint8Array | null {
-    this.#hold();
-    return this.#nextHeld();
+  #nextPrefix(): Uint8Array | null {
+    const bytes = Math.min(LENGTH_PREFIX_BYTES - this.#prefixBytes, this.#chunk.length - this.#at);
+    this.#chunk.copy(this.#prefix, this.#prefixBytes, this.#at, this.#at + bytes);
+    this.#at += bytes;
+    this.#prefixBytes += bytes;
+    if (this.#prefixBytes < LENGTH_PREFIX_BYTES) return null;
+    const length = checked(this.#prefix.readUInt32LE(0));
+    this.#prefixBytes = 0;
+    return this.#begin(length);
   }
 
-  #hold(): void {
-    if (this.#chunk === null) return;
-    this.#held.push(this.#at === 0 ? this.#chunk : this.#chunk.subarray(this.#at));
-    this.#chunk = null;
+  /** Put a frame together in memory of its own, from here on. */
+  #begin(length: number): Uint8Array | null {
+    this.#wanted = length;
+    return this.#fill((this.#body = pooledOrBorrowedBytes(Math.min(length, ASSEMBLED_BYTES))));
   }
 
-  #nextHeld(): Uint8Array | null {
-    if (this.#wanted < 0) {
-      if (this.#held.length < LENGTH_PREFIX_BYTES) return null;
-      this.#wanted = checked(this.#held.take(LENGTH_PREFIX_BYTES).readUInt32LE(0));
-    }
-    if (this.#held.length < this.#wanted) return null;
-    const body = this.#held.take(this.#wanted);
-    this.#wanted = -1;
-    // What follows in the newest chunk is cut out of it again.
-    this.#chunk = this.#held.takeOnlyChunk();
-    this.#at = 0;
-    return body;
+  #fill(body: Uint8Array): Uint8Array | null {
+    const end = Math.min(this.#chunk.length, this.#at + this.#wanted - this.#filled);
+    const filled = this.#filled + end - this.#at;
+    const room = filled <= body.length ? body : this.#grow(body, filled);
+    if (end > this.#at) room.set(this.#chunk.subarray(this.#at, end), this.#filled);
+    this.#at = end;
+    this.#filled = filled;
+    if (filled < this.#wanted) return null;
+    this.#body = null;
+    this.#filled = 0;
+    return room.length === filled ? room : room.subarray(0, filled);
+  }
+
+  #grow(body: Uint8Array, bytes: number): Uint8Array {
+    const room = borrowedBytes(Math.min(this.#wanted, 2 * bytes));
+    room.set(body.subarray(0, this.#filled));
+    giveBack(body);
+    return (this.#body = room);
   }
 }
 

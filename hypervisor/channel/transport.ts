@@ -12,12 +12,14 @@ import { createServer as createTlsServer } from 'node:tls';
 import { ReplicaError } from '../../emulator/errors.js';
 import { formatAddress, parseAddress, requireLocalWithoutKey } from './address.js';
 import { bindServer, peerName } from './bind-server.js';
-import { connectSocket, secureSocket } from './connect-socket.js';
+import { connectSocket, secureSocket, type SocketReads } from './connect-socket.js';
 import { FrameConnection } from './frame-connection.js';
 import { serverTlsOptions } from './preshared-key.js';
 import { describeSocketError } from './socket-error.js';
 
 const CONNECTIONS_MAX = 1024;
+/** What one read may bring where the memory is ours. */
+const READ_BYTES = 128 << 10;
 /** How long the connections of a closing listener may take to get their last bytes out. */
 const CLOSE_GRACE_MS = 1000;
 /** Different refusals that one listener reports; a peer that keeps trying is reported once. */
@@ -128,9 +130,11 @@ export async function connect(options: ConnectOptions): Promise<FrameConnection>
   requireLocalWithoutKey(option, options.address, address, options.key);
   const { timeoutMs, handshakeMs = timeoutMs } = options;
   try {
-    const socket = await connectSocket(address, timeoutMs);
+    const reads: SocketReads | null =
+      options.key === null ? { memory: new Uint8Array(READ_BYTES), onBytes: () => undefined } : null;
+    const socket = await connectSocket(address, timeoutMs, reads);
     const secure = options.key === null ? socket : await secureSocket(socket, options.key, handshakeMs);
-    return new FrameConnection(secure, formatAddress(address), options.highWaterBytes);
+    return new FrameConnection(secure, formatAddress(address), options.highWaterBytes, reads);
   } catch (cause) {
     const reason = describeSocketError(cause as NodeJS.ErrnoException);
     throw new ReplicaError(`cannot connect to ${formatAddress(address)}: ${reason}`, { cause });

@@ -1,6 +1,7 @@
 /**
- * Goal: however a stream is cut into chunks, the same frames come out; a length above the limit is refused.
- * Method: property over random frames and random cuts; golden prefix; limit at its edge.
+ * Goal: however a stream is cut into chunks, the same frames come out, also of memory that is used again; a length above the limit
+ * is refused.
+ * Method: property over random frames and random cuts, with chunks that change afterwards; golden prefix; limit at its edge.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -27,7 +28,7 @@ function drain(splitter: FrameSplitter): string[] {
 }
 
 describe('FrameSplitter', () => {
-  test('gives back the frames sent, whatever the chunks', () => {
+  test.each([false, true])('gives back the frames sent, whatever the chunks, whose memory is lent: %s', (lent) => {
     const frames = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 });
     fc.assert(
       fc.property(frames, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (sent, cuts) => {
@@ -35,15 +36,49 @@ describe('FrameSplitter', () => {
         const splitter = new FrameSplitter();
         const got: string[] = [];
         for (let at = 0, cut = 0; at < stream.length; cut++) {
-          const end = at + (cuts[cut % cuts.length] ?? 1);
-          splitter.push(stream.subarray(at, end));
+          const end = Math.min(stream.length, at + (cuts[cut % cuts.length] ?? 1));
+          const chunk = Buffer.from(stream.subarray(at, end));
+          splitter.push(chunk, lent);
           got.push(...drain(splitter));
+          if (lent) chunk.fill(0xff);
           at = end;
         }
         expect(got).toEqual(sent.map((frame) => Buffer.from(frame).toString('hex')));
         expect(splitter.heldBytes).toBe(0);
       }),
     );
+  });
+
+  test('what is handed out or not yet taken of lent memory does not change with it', () => {
+    const splitter = new FrameSplitter();
+    const frames = ['one', 'two', 'three'].map((text) => Buffer.from(text));
+    const stream = Buffer.concat(frames.flatMap((frame) => [lengthPrefix(frame.length), frame]));
+    const memory = Buffer.from(stream.subarray(0, 18));
+    splitter.push(memory, true);
+    const first = splitter.next();
+    splitter.keep();
+    memory.fill(0xff);
+    // The next bytes come before the rest of these is taken.
+    memory.set(stream.subarray(18));
+    splitter.push(memory.subarray(0, stream.length - 18), true);
+    expect([first, splitter.next(), splitter.next()].map((frame) => Buffer.from(frame ?? []).toString())).toEqual([
+      'one',
+      'two',
+      'three',
+    ]);
+    expect([splitter.next(), splitter.heldBytes]).toEqual([null, 0]);
+  });
+
+  test('a frame of megabytes is put together as it comes, and little is kept for one that does not', () => {
+    const body = Buffer.alloc(3_000_001, 7);
+    const splitter = new FrameSplitter();
+    splitter.push(lengthPrefix(body.length));
+    expect([splitter.next(), splitter.heldBytes]).toEqual([null, 0]);
+    for (let at = 0; at < body.length; at += 70_000) {
+      expect(splitter.next()).toBeNull();
+      splitter.push(body.subarray(at, at + 70_000));
+    }
+    expect(body.equals(splitter.next() ?? new Uint8Array())).toBe(true);
   });
 
   test('a prefix is the length, little-endian', () => {

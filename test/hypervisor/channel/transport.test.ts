@@ -115,6 +115,30 @@ describe.each([
     connection.close();
   });
 
+  test('a reader that stops between two frames of one chunk gets the others when it goes on', async () => {
+    const listener = await server(address(), key, (peer) => {
+      for (let i = 0; i < 100; i++) peer.send(Buffer.from(String(i)));
+      setTimeout(() => {
+        for (let i = 100; i < 200; i++) peer.send(Buffer.from(String(i)));
+      }, 20);
+    });
+    const connection = await connect({ address: listener.address, key, timeoutMs: 5000 });
+    const got: string[] = [];
+    const all = new Promise<void>((resolve) => {
+      const take = (frame: Uint8Array): void => {
+        got.push(Buffer.from(frame).toString());
+        connection.onFrame = null;
+        if (got.length === 200) resolve();
+        else if (got.length % 7 === 0) setTimeout(() => (connection.onFrame = take), 2);
+        else connection.onFrame = take;
+      };
+      connection.onFrame = take;
+    });
+    await all;
+    expect(got).toEqual(Array.from({ length: 200 }, (_, i) => String(i)));
+    connection.close();
+  });
+
   test('what was sent before close arrives, and both ends hear of the close once', async () => {
     const reasons: string[] = [];
     let arrived: (frames: string[]) => void = () => undefined;
