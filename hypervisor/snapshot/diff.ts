@@ -159,6 +159,7 @@ const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 function diffPages(a: Snapshot, b: Snapshot): { pages: PageDifference[]; pageCount: number } {
   const pages: PageDifference[] = [];
   let pageCount = 0;
+  if (a.samePages?.(b) === true) return { pages, pageCount };
   for (let index = 0; index < a.meta.memoryBytes / PAGE_BYTES; index++) {
     const ofA = a.page(index);
     const ofB = b.page(index);

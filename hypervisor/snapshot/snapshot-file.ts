@@ -7,9 +7,9 @@
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { DecodeError, assert } from '../../emulator/errors.js';
 import type { StateRecord } from '../../devices/state.js';
+import { fastCrc32 } from '../log/fast-crc32.js';
 import { openForReading, pathError, readFully, requireReplaceable, writeFully } from '../log/open-file.js';
 import type { PageMap } from './format.js';
 import {
@@ -136,6 +136,11 @@ export function openSnapshot(path: string): SnapshotFile {
   }
 }
 
+function sameBytes(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean {
+  const [ofA, ofB] = [a, b].map((array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  return Buffer.compare(ofA!, ofB!) === 0;
+}
+
 /** An open snapshot file. */
 export class SnapshotFile implements Snapshot {
   readonly meta: SnapshotMeta;
@@ -178,6 +183,21 @@ export class SnapshotFile implements Snapshot {
     }
   }
 
+  samePages(other: Snapshot): boolean {
+    if (!(other instanceof SnapshotFile)) return false;
+    const [mine, theirs] = [this.#map, other.#map];
+    if (!sameBytes(mine.places, theirs.places) || !sameBytes(mine.crcs, theirs.crcs)) return false;
+    const [a, b] = [this.#chunk, new Uint8Array(this.#chunk.length)];
+    this.#chunkPlace = -1;
+    for (let first = 0; first < mine.crcs.length; first += CHUNK_PAGES) {
+      const bytes = Math.min(CHUNK_PAGES, mine.crcs.length - first) * PAGE_BYTES;
+      readFully(this.#fd, a.subarray(0, bytes), this.#pagesOffset + first * PAGE_BYTES);
+      readFully(other.#fd, b.subarray(0, bytes), other.#pagesOffset + first * PAGE_BYTES);
+      if (!sameBytes(a.subarray(0, bytes), b.subarray(0, bytes))) return false;
+    }
+    return true;
+  }
+
   /** Read all pages. @throws DecodeError when one is damaged */
   verify(): void {
     for (let place = 0; place < this.#map.crcs.length; place += CHUNK_PAGES) this.#stored(place);
@@ -208,7 +228,7 @@ export class SnapshotFile implements Snapshot {
     for (let i = 0; i < count; i++) {
       const page = this.#chunk.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
       const at = offset + i * PAGE_BYTES;
-      if (crc32(page) !== crcs[first + i]) throw new DecodeError('bad-crc', at, 'the CRC of a page does not match');
+      if (fastCrc32(page) !== crcs[first + i]) throw new DecodeError('bad-crc', at, 'the CRC of a page does not match');
       if (isZeroPage(page)) throw new DecodeError('zero-page', at, 'a page of zeros is stored');
     }
     this.#chunkPlace = first;

@@ -51,6 +51,11 @@ export interface Snapshot extends SnapshotContent {
    * A view: valid until the next call.
    */
   page(index: number): Uint8Array | null;
+  /**
+   * Whether all pages are those of `other`, compared byte by byte faster than page by page; false: unknown. The pages of a
+   * file are not held against their CRCs, which say nothing more of bytes that are equal.
+   */
+  samePages?(other: Snapshot): boolean;
 }
 
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);

@@ -161,6 +161,7 @@ describe('the run as a whole', () => {
 
   test.each([
     ['backup', '--name', 'orphan', '--channel', 'parent'],
+    ['primary', '--arguments-of-parent'],
     ['switch', '--listen', 'tcp://127.0.0.1:0'],
   ])(
     'a %s whose parent is gone before it runs ends itself',

@@ -1,8 +1,9 @@
 /** A replica or server started by `pair` as a process of its own, with Node's IPC pipe to it. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from '../images/manifest.js';
 import type { FromParent, ToParent } from '../replica/parent-link.js';
+import { spawnReplica, takeEarly } from './early-replicas.js';
 
 export interface ChildExit {
   readonly code: number | null;
@@ -20,12 +21,10 @@ export class Child {
   #discarded = false;
   #waiting: { readonly type: ToParent['type']; readonly resolve: (message: ToParent) => void }[] = [];
 
-  /** Start `ft86 ARGS`. Its messages for a person go to our stderr. */
+  /** Start `ft86 ARGS`, if it was not started early. */
   constructor(name: string, args: readonly string[]) {
     this.name = name;
-    this.#process = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
+    this.#process = takeEarly(args) ?? spawnReplica(join(projectRoot(), 'ft86'), args);
     this.#process.on('message', (message) => {
       this.#receive(message as ToParent);
     });

@@ -45,6 +45,8 @@ const JOIN_RETRY_MS = 300;
 
 export class Fleet {
   readonly members: Member[] = [];
+  /** Resolves when every replica that is left has reported its end: its final state is there, though its process may go on. */
+  readonly reported: Promise<void>;
   /** Resolves when no replica is left. */
   readonly ended: Promise<void>;
   readonly #options: PairOptions;
@@ -61,12 +63,16 @@ export class Fleet {
   #alive = 0;
   #waiting: (() => void)[] = [];
   #end: () => void = () => undefined;
+  #allReported: () => void = () => undefined;
 
   constructor(options: PairOptions, switchAddress: string | null) {
     this.#options = options;
     this.#switchAddress = switchAddress;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
+    });
+    this.reported = new Promise((resolve) => {
+      this.#allReported = resolve;
     });
   }
 
@@ -210,6 +216,7 @@ export class Fleet {
       this.#over = true;
       this.#end();
     }
+    this.#checkReported();
     this.#changed();
   }
 
@@ -234,6 +241,10 @@ export class Fleet {
     // A backup whose live replica is dead may have more than we know, and go live.
     if (backup?.joined === false && this.#live?.child.alive === true) backup.child.discard();
     this.#changed();
+  }
+
+  #checkReported(): void {
+    if (this.members.every(({ child, report }) => report !== null || !child.alive)) this.#allReported();
   }
 
   #settled(): boolean {
@@ -275,6 +286,7 @@ export class Fleet {
       case 'report':
         member.report = message.report;
         if (member === this.#live) this.#finish();
+        this.#checkReported();
         return;
       case 'refused':
         // Those that were started first tell start().

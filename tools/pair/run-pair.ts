@@ -23,7 +23,7 @@ import { injectFaults, type Faults } from './faults.js';
 import { checkCopies, settleCopies } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
 import { finalSnapshot } from './replica-arguments.js';
-import { summarise, type PairResult } from './summary.js';
+import { compareFinal, summarise, type PairResult } from './summary.js';
 
 const GUEST_ADDRESS = '10.86.0.2';
 
@@ -57,7 +57,12 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
     const faults = injectFaults(options.kills, fleet, options.replace);
     const client = await guestRun(options, fleet, forwards[0] ?? null, faults);
     faults.cancel();
-    await fleet.settle();
+    const settled = fleet.settle();
+    await fleet.reported;
+    const snapshotOf = (name: string): string => finalSnapshot(options, name);
+    // Meanwhile the replicas' processes end.
+    const diff = compareFinal(fleet.live, fleet.backup, snapshotOf);
+    await settled;
     const copies = await settleCopies(options.plan.drives, orderly(fleet.live), orderly(fleet.backup));
     return summarise({
       copies,
@@ -67,7 +72,7 @@ async function runReplicas(options: PairOptions): Promise<PairResult> {
       backup: fleet.backup,
       transfer: fleet.transfer,
       seconds: (hostMs() - startMs) / 1000,
-      snapshotOf: (name) => finalSnapshot(options, name),
+      diff,
       client,
     });
   } finally {
@@ -101,7 +106,7 @@ async function guestRun(
     fleet.stop();
   });
   if (options.load === null || forward === null) {
-    await fleet.ended;
+    await fleet.reported;
     return null;
   }
   const abort = new AbortController();

@@ -70,8 +70,8 @@ export interface PairEvidence {
   readonly transfer: Transfer | null;
   /** Host seconds from the guest's start to now, for a replica that did not report. */
   readonly seconds: number;
-  /** Where the replica called `name` left its final state. */
-  readonly snapshotOf: (name: string) => string;
+  /** In what the final states of `live` and `backup` differ; null when there are not two of the same icount. */
+  readonly diff: SnapshotDiff | null;
   readonly client: LoadResult | null;
   readonly copies: readonly CopyResult[];
 }
@@ -79,10 +79,9 @@ export interface PairEvidence {
 const NO_DIFF = { registers: [], pages: [], devices: [] };
 
 export function summarise(evidence: PairEvidence): PairResult {
-  const { members, live, backup, seconds } = evidence;
+  const { members, live, backup, seconds, diff } = evidence;
   const survivor = live?.report ?? members.find(({ report }) => report !== null)?.report ?? null;
-  const diff = compareFinal(evidence);
-  const { identical, comparedIcount } = verdict(evidence, diff);
+  const { identical, comparedIcount } = verdict(evidence);
   const lag = [backup?.report, live?.report].find((report) => report?.lagMsP50 != null);
   return {
     version: JSON_VERSION,
@@ -126,8 +125,15 @@ function divergence({ members }: PairEvidence): ReplicaReport | null {
   return members.find(({ report }) => report?.error != null)?.report ?? null;
 }
 
-/** Compare the two final snapshots byte by byte; null when there are not two of the same icount. */
-function compareFinal({ live, backup, snapshotOf }: PairEvidence): SnapshotDiff | null {
+/**
+ * Compare the two final snapshots byte by byte; null when there are not two of the same icount.
+ * @param snapshotOf where the replica of that name left its final state
+ */
+export function compareFinal(
+  live: Evidence | null,
+  backup: Evidence | null,
+  snapshotOf: (name: string) => string,
+): SnapshotDiff | null {
   if (live?.report == null || backup?.report == null || live.report.icount !== backup.report.icount) return null;
   const paths = [snapshotOf(live.name), snapshotOf(backup.name)] as const;
   if (!paths.every((path) => existsSync(path))) return null;
@@ -136,9 +142,10 @@ function compareFinal({ live, backup, snapshotOf }: PairEvidence): SnapshotDiff 
   return diffSnapshots(a, b);
 }
 
-function verdict(evidence: PairEvidence, diff: SnapshotDiff | null): Pick<PairResult, 'identical' | 'comparedIcount'> {
+function verdict(evidence: PairEvidence): Pick<PairResult, 'identical' | 'comparedIcount'> {
   const live = evidence.live?.report;
   const backup = evidence.backup?.report;
+  const { diff } = evidence;
   const diverged = divergence(evidence);
   if (diverged !== null) return { identical: false, comparedIcount: diverged.icount };
   if (diff !== null && live != null && backup != null) {

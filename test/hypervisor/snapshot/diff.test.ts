@@ -1,14 +1,14 @@
 /** Goal: a diff names exactly what differs: each register, each byte of memory, each device field.
  *  Method: change one thing in a copy of a state, in memory and through files, and look at the whole result. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '../../../emulator/errors.js';
+import { ConfigError, DecodeError } from '../../../emulator/errors.js';
 import type { StateRecord } from '../../../devices/state.js';
 import type { SnapshotDiff } from '../../../hypervisor/snapshot/diff.js';
 import { diffSnapshots } from '../../../hypervisor/snapshot/diff.js';
-import { readSnapshot, writeSnapshot } from '../../../hypervisor/snapshot/snapshot-file.js';
+import { openSnapshot, readSnapshot, writeSnapshot } from '../../../hypervisor/snapshot/snapshot-file.js';
 import type { SnapshotContent } from '../../../hypervisor/snapshot/snapshot.js';
 import { PAGE_BYTES, snapshotOf } from '../../../hypervisor/snapshot/snapshot.js';
 import { sampleContent, sampleRam } from './sample-snapshot.js';
@@ -155,4 +155,54 @@ test('machines of different memory size are not compared', () => {
   const content = sampleContent();
   const larger = { ...content, meta: { ...content.meta, memoryBytes: 13 * PAGE_BYTES } };
   expect(() => diffWith(larger, new Uint8Array(13 * PAGE_BYTES))).toThrow(ConfigError);
+});
+
+describe('many pages in files', () => {
+  const PAGES = 600;
+  const content = { ...sampleContent(), meta: { ...sampleContent().meta, memoryBytes: PAGES * PAGE_BYTES } };
+  /** No page of zeros but page 3. */
+  const filled = (): Uint8Array => new Uint8Array(PAGES * PAGE_BYTES).fill(7).fill(0, 3 * PAGE_BYTES, 4 * PAGE_BYTES);
+
+  /** Compare a file of filled() with one of `ram`, both opened without reading their pages. */
+  function diffOpened(ram: Uint8Array): { readonly same: boolean; readonly diff: SnapshotDiff } {
+    writeSnapshot(join(directory, 'a'), content, filled());
+    writeSnapshot(join(directory, 'b'), { ...content, meta: { ...content.meta, role: 'backup' } }, ram);
+    using a = openSnapshot(join(directory, 'a'));
+    using b = openSnapshot(join(directory, 'b'));
+    return { same: a.samePages(b), diff: diffSnapshots(a, b) };
+  }
+
+  test('that are equal are compared at once', () => {
+    expect(diffOpened(filled())).toEqual({ same: true, diff: IDENTICAL });
+  });
+
+  test.each([
+    ['a byte of the first page', 0, 0, 8],
+    ['a byte of the last one', PAGES - 1, 4095, 6],
+    ['a byte of the page of zeros', 3, 9, 1],
+  ])('of which %s differs', (_, page, offset, value) => {
+    const ram = filled();
+    const was = ram[page * PAGE_BYTES + offset]!;
+    ram[page * PAGE_BYTES + offset] = value;
+    const { same, diff } = diffOpened(ram);
+    expect(same).toBe(false);
+    expect(diff.pages).toEqual([{ address: page * PAGE_BYTES, bytes: [{ offset, a: was, b: value }], byteCount: 1 }]);
+  });
+
+  test('of which one side lacks one', () => {
+    const ram = filled().fill(0, 500 * PAGE_BYTES, 501 * PAGE_BYTES);
+    const { same, diff } = diffOpened(ram);
+    expect(same).toBe(false);
+    expect(diff.pages).toMatchObject([{ address: 500 * PAGE_BYTES, byteCount: PAGE_BYTES }]);
+  });
+
+  test('of which one was damaged on the disk: no difference of the machines', () => {
+    diffOpened(filled());
+    const bytes = readFileSync(join(directory, 'b'));
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(join(directory, 'b'), bytes);
+    using a = openSnapshot(join(directory, 'a'));
+    using b = openSnapshot(join(directory, 'b'));
+    expect(() => diffSnapshots(a, b)).toThrow(DecodeError);
+  });
 });

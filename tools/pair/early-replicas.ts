@@ -1,0 +1,43 @@
+/**
+ * The processes of a pair's first replicas, started before this one has loaded what it needs itself: all three load their
+ * modules at the same time. Each is told its command line when it is known.
+ *
+ *   ft86 pair WORDS -+- ft86 primary --arguments-of-parent pair WORDS <- arguments
+ *                    +- ft86 backup --arguments-of-parent pair WORDS  <- arguments
+ *
+ * Invariant: a process that is never needed keeps nothing alive and ends with this one.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { ARGUMENTS_OF_PARENT, type EarlyArguments } from '../replica/arguments-of-parent.js';
+
+const waiting = new Map<string, ChildProcess>();
+
+/** Start both when our own command line, `PROGRAM WORDS`, will need them. */
+export function startEarly(program: string, words: readonly string[]): void {
+  if (words[0] !== 'pair' || words.includes('--help')) return;
+  for (const role of ['primary', 'backup']) {
+    // Our words are for those who look at processes: whose replica it is.
+    const replica = spawnReplica(program, [role, ARGUMENTS_OF_PARENT, ...words]);
+    replica.unref();
+    replica.channel?.unref();
+    waiting.set(role, replica);
+  }
+}
+
+/** The process that waits to become `ft86 ARGS`, told so; null: there is none. */
+export function takeEarly(args: readonly string[]): ChildProcess | null {
+  const [role = ''] = args;
+  const replica = waiting.get(role);
+  waiting.delete(role);
+  if (replica?.connected !== true) return null;
+  replica.ref();
+  replica.channel?.ref();
+  const message: EarlyArguments = { type: 'arguments', args };
+  replica.send(message, () => undefined);
+  return replica;
+}
+
+/** Start `PROGRAM ARGS`. Its messages for a person go to our stderr. */
+export function spawnReplica(program: string, args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+}
