@@ -71,32 +71,46 @@ export class GuestRam {
   }
 
   readU16(address: number): number | null {
-    return this.contains(address, 2) ? this.view.readUInt16LE(address) : null;
+    if (!this.contains(address, 2)) return null;
+    const all = this.#all;
+    return all[address]! | (all[address + 1]! << 8);
   }
 
   readU32(address: number): number | null {
-    return this.contains(address, 4) ? this.view.readUInt32LE(address) : null;
+    return this.contains(address, 4) ? this.#u32(address) : null;
   }
 
   /** As a safe integer; null also when the value does not fit one. */
   readU64(address: number): number | null {
     if (!this.contains(address, 8)) return null;
-    const value = this.view.readUInt32LE(address) + this.view.readUInt32LE(address + 4) * 0x100000000;
+    const value = this.#u32(address) + this.#u32(address + 4) * 0x100000000;
     return Number.isSafeInteger(value) ? value : null;
   }
 
   writeU16(address: number, value: number): boolean {
     if (!this.contains(address, 2)) return false;
-    this.view.writeUInt16LE(value & 0xffff, address);
+    const all = this.#all;
+    all[address] = value;
+    all[address + 1] = value >>> 8;
     this.#written(address, 2);
     return true;
   }
 
   writeU32(address: number, value: number): boolean {
     if (!this.contains(address, 4)) return false;
-    this.view.writeUInt32LE(value >>> 0, address);
+    const all = this.#all;
+    all[address] = value;
+    all[address + 1] = value >>> 8;
+    all[address + 2] = value >>> 16;
+    all[address + 3] = value >>> 24;
     this.#written(address, 4);
     return true;
+  }
+
+  /** Four loads in the caller's own code: the host's function for buffers is a call, and compiled for all of them. */
+  #u32(address: number): number {
+    const all = this.#all;
+    return (all[address]! | (all[address + 1]! << 8) | (all[address + 2]! << 16) | (all[address + 3]! << 24)) >>> 0;
   }
 
   /** Rings and buffers are written again and again: the core knows all about most of their pages already. */
