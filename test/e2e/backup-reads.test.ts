@@ -42,6 +42,24 @@ test.each([[[]], [['--disk-server']]])(
   60_000,
 );
 
+test.each([
+  ['', 8],
+  [',backup-reads=off', 4200],
+])(
+  'a pair leaves out what a disk returns that nobody writes (%s)',
+  async (option, bytesMost) => {
+    await withScratch(async (folder) => {
+      const drive = `file=${makeDisk(folder)},readonly=on${option}`;
+      const result = await ft86Json<PairResult>(['pair', 'bench-disk', '--append', 'n=300', '--drive', drive]);
+      expect(result).toMatchObject({ identical: true, exitCode: 0 });
+      const { entries, bytes } = result.log.byKind['disk']!;
+      expect(bytes / entries).toBeLessThanOrEqual(bytesMost);
+      expect(bytes / entries).toBeGreaterThan(bytesMost / 4);
+    });
+  },
+  60_000,
+);
+
 test.each([[[]], [['--disk-server']]])(
   'a backup that reads itself takes over with the guest’s data right (pair %s)',
   async (more) => {

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { ConfigError } from '../../emulator/errors.js';
 import { machineConfigSchema } from '../../hypervisor/machine/machine-config.js';
 import { parseCount, parseKeyValues } from '../../tools/key-values.js';
-import { parseDrive } from '../../tools/replica/drive-options.js';
+import { pairDrives, parseDrive } from '../../tools/replica/drive-options.js';
 import { formatNet, parseNet } from '../../tools/replica/net-options.js';
 
 const ALLOWED = { file: null, if: ['virtio', 'ide'], toString: ['on'] };
@@ -113,6 +113,20 @@ describe('--drive', () => {
     ['file=a,file=b', 'file is given twice'],
   ])('refuses %s: %s', (text, reason) => {
     expect(() => parseDrive(text)).toThrow(new ConfigError('--drive', text, reason));
+  });
+});
+
+describe('the drives of a pair', () => {
+  const reads = (texts: string[], logAlone = false): boolean[] => {
+    const boot = parseDrive('file=boot.img');
+    return pairDrives([boot, ...texts.map(parseDrive)], texts, logAlone).map(({ backupReads }) => backupReads);
+  };
+
+  test('the backup reads a disk that nobody writes, unless an option says otherwise or the log must do alone', () => {
+    expect(reads(['file=a', 'file=b,readonly=on', 'readonly=on,file=c,if=ide'])).toEqual([false, false, true, true]);
+    expect(reads(['backup-reads=off,file=a,readonly=on', 'file=b,backup-reads=on'])).toEqual([false, false, true]);
+    expect(reads(['file=a,readonly=on,shared=off'])).toEqual([false, false]);
+    expect(reads(['file=a,readonly=on', 'file=b,backup-reads=on'], true)).toEqual([false, false, true]);
   });
 });
 

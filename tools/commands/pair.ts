@@ -18,6 +18,7 @@ import {
   type MachineArguments,
   type MachinePlan,
 } from '../replica/machine-options.js';
+import { pairDrives } from '../replica/drive-options.js';
 import { ARBITER_HELP, needsDiskServer, pairArbiter } from '../replica/open-arbiter.js';
 import { guestExitStatus } from '../replica/result.js';
 import { openConsole, openKey } from '../replica/surroundings.js';
@@ -117,7 +118,9 @@ export const pairCommand: CommandModule<object, PairArguments> = {
     });
     try {
       const key = openKey(args.key);
-      const plan = await planMachine(args, runDirectory, key);
+      const planned = await planMachine(args, runDirectory, key);
+      const logAlone = args.record !== undefined || checkpointInterval(args) !== null;
+      const plan = { ...planned, drives: pairDrives(planned.drives, args.drive, logAlone) };
       const diskServer = args.diskServer || needsDiskServer(args.arbiter, plan.drives);
       const { arbiter: given, force } = args;
       const typist = openTypist(args, args.serial);

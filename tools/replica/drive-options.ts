@@ -51,6 +51,22 @@ export function plainDrive(path: string, kind: DriveKind): DriveOptions {
   return { path, kind, readonly: false, shared: true, backupReads: false };
 }
 
+/**
+ * The drives of two replicas on one machine: of a disk that nobody writes, the backup reads itself what its guest asks for, and the
+ * log does without. Not where an option says otherwise, nor where the log must do alone: in a recording, or for checkpoints.
+ * @param texts those of --drive: the last of `drives`
+ */
+export function pairDrives(
+  drives: readonly DriveOptions[],
+  texts: readonly string[],
+  logAlone: boolean,
+): DriveOptions[] {
+  return drives.map((drive, i) => {
+    const said = /(^|,)backup-reads=/.test(texts[i - (drives.length - texts.length)] ?? '');
+    return { ...drive, backupReads: drive.backupReads || (drive.readonly && drive.shared && !said && !logAlone) };
+  });
+}
+
 /** Refuse what a backup that executes nothing cannot do, and a recording that could not be replayed. @throws ConfigError */
 export function checkDrivesFit(
   drives: readonly DriveOptions[],
