@@ -129,8 +129,9 @@ export class LiveReplica {
     this.#applyInbox();
     const step = this.#advance();
     this.#periodic();
-    this.recorder[step.kind === 'running' ? 'flushSoon' : 'flush'](this.machine.icount);
-    return step;
+    const flushNs = step.kind === 'stopped' ? null : this.recorder.flushSoon(this.machine.icount);
+    if (step.kind !== 'idle' || flushNs === null) return step;
+    return { kind: 'idle', untilNs: Math.min(step.untilNs ?? Infinity, flushNs) };
   }
 
   /** End the run at the present icount, as an input of the monitors would. */

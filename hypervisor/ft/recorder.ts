@@ -18,7 +18,7 @@ import type { OutputGate } from './output-gate.js';
 
 const NO_DATA = new Uint8Array(0);
 /** Entries that nobody outside waits for, how long they may wait for others to share their frame, and how large that may get. */
-const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark', 'disk']);
+const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark', 'disk', 'packet']);
 const QUIET_NS = 5_000_000;
 const QUIET_BYTES_MAX = 64 << 10;
 
@@ -100,10 +100,14 @@ export class Recorder {
     return this.#lastSeq;
   }
 
-  /** As flush(), unless what was recorded can wait: nothing outside depends on it, and there was a frame just now. */
-  flushSoon(icount: number): void {
+  /**
+   * As flush(), unless what was recorded can wait: nothing outside depends on it, and there was a frame just now. Returns
+   * the host time by which it must be called again; null: nothing waits.
+   */
+  flushSoon(icount: number): number | null {
     const few = this.#nowNs - this.#lastFrameNs < QUIET_NS && this.#writer.pendingBytes < QUIET_BYTES_MAX;
     if (!this.#quiet || !few || this.#console.length > 0) this.flush(icount);
+    return this.#logging && this.#writer.pendingEntries > 0 ? this.#lastFrameNs + QUIET_NS : null;
   }
 
   /** Cut a frame of what was recorded since the last one and hand it over. Only between runs. */

@@ -39,20 +39,26 @@ function recorder(): { readonly recorder: Recorder; readonly frames: number[] } 
 const interrupt = (at: number): Entry => ({ kind: 'interrupt', at, vector: 32 });
 
 describe('flushSoon', () => {
-  test('lets interrupts, clock entries and marks wait for 5 ms, together', () => {
+  test('lets interrupts, clock entries, marks and packets that arrive wait for 5 ms, together', () => {
     const made = recorder();
-    const quiet: Entry[] = [interrupt(1), { kind: 'clock', at: 2, skipNs: 1, rate: null }, { kind: 'mark', at: 3 }];
+    const quiet: Entry[] = [
+      interrupt(1),
+      { kind: 'clock', at: 2, skipNs: 1, rate: null },
+      { kind: 'mark', at: 3 },
+      { kind: 'packet', at: 4, nic: 0, data: Uint8Array.of(1) },
+    ];
+    expect(made.recorder.flushSoon(0)).toBeNull();
     quiet.forEach((entry, index) => {
       made.recorder.tick((index + 1) * MS);
       made.recorder.append(entry);
-      made.recorder.flushSoon(entry.at);
+      expect(made.recorder.flushSoon(entry.at)).toBe(5 * MS);
     });
     made.recorder.tick(4.9 * MS);
-    made.recorder.flushSoon(4);
+    expect(made.recorder.flushSoon(4)).toBe(5 * MS);
     expect(made.frames).toEqual([]);
     made.recorder.tick(5 * MS);
-    made.recorder.flushSoon(5);
-    expect(made.frames).toEqual([3]);
+    expect(made.recorder.flushSoon(5)).toBeNull();
+    expect(made.frames).toEqual([4]);
   });
 
   test('gathers what disks answer, up to 64 KiB', () => {
@@ -80,7 +86,7 @@ describe('flushSoon', () => {
         to.consoleByte(65);
       },
     ],
-    ['a packet', (to) => to.append({ kind: 'packet', at: 2, nic: 0, data: Uint8Array.of(1) })],
+    ['a typed character', (to) => to.append({ kind: 'serial', at: 2, data: Uint8Array.of(65) })],
     ['a digest', (to) => to.append({ kind: 'digest', at: 2, digest: '0'.repeat(32) })],
     ['a checkpoint', (to) => to.append({ kind: 'control', at: 2, control: { op: 'checkpoint', name: 'x' } })],
   ])('%s leaves at once, and with it what waited', (_, happens) => {
