@@ -8,10 +8,13 @@
  *   +0x20      the empty IDT's pseudo-descriptor
  *   +0x40      a flat GDT
  *   +0x60      MultiProcessor tables
+ *   0xffff0  the reset vector, F000:FFF0: resets the machine by port 0xcf9
  *
  * There is no BIOS behind these images: a boot sector that calls one ends in a triple fault at once, which
- * shows as such, instead of running through memory.
- * Source: IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data areas).
+ * shows as such, instead of running through memory. A kernel that reboots through the BIOS (Linux: reboot=bios) jumps
+ * to the reset vector, and the machine is reset as by any other way.
+ * Source: IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data areas); Intel 82371SB (PIIX3) data
+ *   sheet, section 2.5.6 (reset control register).
  */
 import { mpTables, type PciInterrupt } from '../../devices/mp-tables.js';
 import { CPUID_FEATURES, CPUID_SIGNATURE } from '../../emulator/cpuid.js';
@@ -29,6 +32,9 @@ const EBDA_STACK_TOP = EBDA_BASE + 0x400;
 /** KiB of conventional memory, as INT 12h and Multiboot report it. */
 export const LOW_MEMORY_KIB = EBDA_BASE / 1024;
 
+const RESET_VECTOR = 0xffff0;
+/** mov dx,0xcf9; mov al,2; out dx,al; mov al,6; out dx,al; cli; hlt: a hard reset on the rising edge of bit 2. */
+const RESET_CODE = Uint8Array.of(0xba, 0xf9, 0x0c, 0xb0, 0x02, 0xee, 0xb0, 0x06, 0xee, 0xfa, 0xf4);
 const BDA_COM1 = 0x400;
 const BDA_EBDA_SEGMENT = 0x40e;
 const BDA_MEMORY_KIB = 0x413;
@@ -42,7 +48,7 @@ const STACK_LOWEST = 0x1000;
 const STACK_PREFERRED = 0x80000;
 const STACK_HIGHEST = 0x90000;
 
-/** Write the BIOS data areas, the GDT and the MP tables. An image placed later may replace the low part. */
+/** Write the BIOS data areas, the GDT, the MP tables and the reset vector. An image placed later may replace the low part. */
 export function placeFirmwareArea(memory: GuestMemory, pciInterrupts: readonly PciInterrupt[]): void {
   memory.placeFirmware(BDA_COM1, word(COM1_PORT));
   memory.placeFirmware(BDA_EBDA_SEGMENT, word(EBDA_BASE >> 4));
@@ -53,6 +59,7 @@ export function placeFirmwareArea(memory: GuestMemory, pciInterrupts: readonly P
   const tables = mpTables({ address, cpuSignature, cpuFeatures, pciInterrupts });
   assert(tables.length <= MP_TABLES_BYTES_MAX, 'the MP tables leave room for a stack in the EBDA');
   memory.placeFirmware(address, tables);
+  memory.placeFirmware(RESET_VECTOR, RESET_CODE);
 }
 
 /** Write the real-mode vector table and the code all its vectors lead to. */

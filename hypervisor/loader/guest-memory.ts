@@ -125,9 +125,10 @@ export class GuestMemory {
 
   /** Write firmware data where no image may lie, or where an image written later may replace it. */
   placeFirmware(address: number, data: Uint8Array): void {
-    assert(address + data.length <= LOW_END, 'firmware data lies below the video hole');
+    const end = address + data.length;
+    assert(end <= LOW_END || (address >= ROM_BASE && end <= HIGH_BASE), 'firmware data lies where firmware lies');
     this.#write(address, data);
-    this.#firmware.push({ start: address, end: address + data.length });
+    this.#firmware.push({ start: address, end });
   }
   #write(address: number, data: Uint8Array): void {
     assert(this.#ram.write(address, data), `${data.length} bytes at ${hex(address)} are RAM`);

@@ -66,6 +66,22 @@ describe.each(['boot', 'pair'])('%s refuses', (command) => {
   );
 });
 
+test.each(['boot', 'pair'])(
+  '%s ends with a reset when the guest reboots through a BIOS that is not there',
+  async (command) => {
+    await withScratch(async (folder) => {
+      const sector = new Uint8Array(512);
+      sector.set([0xea, 0xf0, 0xff, 0x00, 0xf0]); // jmp f000:fff0
+      sector.set([0x55, 0xaa], 510);
+      writeFileSync(join(folder, 'sector'), sector);
+      const run = await ft86([command, join(folder, 'sector'), '--until', '1000000', '--json']);
+      expect(JSON.parse(run.stdout)).toMatchObject({ stop: 'reset' });
+      expect(run.status).toBe(0);
+    });
+  },
+  30_000,
+);
+
 test.each(['boot', 'pair'])('%s ends with status 1 when the guest ends in a triple fault', async (command) => {
   const run = await ft86([command, 'triple', '--json']);
   expect(run.status).toBe(1);
