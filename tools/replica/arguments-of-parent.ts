@@ -9,6 +9,19 @@ export interface EarlyArguments {
   readonly args: readonly string[];
 }
 
+/** What came right behind the arguments: Node drops a message that nobody listens for. */
+const behind: unknown[] = [];
+
+const keep = (message: unknown): void => {
+  behind.push(message);
+};
+
+/** What the parent has said since it named the arguments; the caller listens from now on. */
+export function takeMessagesBehind(): readonly unknown[] {
+  process.off('message', keep);
+  return behind.splice(0);
+}
+
 /** The command line: `words`, or what the parent names. @throws UsageError when there is no parent */
 export function commandLine(words: readonly string[]): Promise<readonly string[]> {
   if (words[1] !== ARGUMENTS_OF_PARENT) return Promise.resolve(words);
@@ -21,6 +34,9 @@ export function commandLine(words: readonly string[]): Promise<readonly string[]
     process.once('disconnect', gone);
     process.once('message', (message) => {
       process.off('disconnect', gone);
+      process.on('message', keep);
+      // A command that fails before it listens itself ends.
+      process.channel?.unref();
       resolve((message as EarlyArguments).args);
     });
   });

@@ -9,6 +9,7 @@
  */
 import { ConfigError, DecodeError } from '../../emulator/errors.js';
 import type { ConsoleSink } from '../../hypervisor/backend/backend.js';
+import { takeMessagesBehind } from './arguments-of-parent.js';
 import type { ReplicaReport } from './result.js';
 
 export type ToParent =
@@ -59,11 +60,14 @@ export class ParentLink {
     process.on('disconnect', () => {
       process.exit(4);
     });
-    process.on('message', (received) => {
+    const receive = (received: unknown): void => {
       const message = received as FromParent;
       if (message.type === 'channel') named(message.channel);
       else this.onMessage?.(message);
-    });
+    };
+    process.on('message', receive);
+    takeMessagesBehind().forEach(receive);
+    process.channel?.ref();
   }
 
   /** `done` is called when the message is in the kernel's hands: it survives this process. */

@@ -3,7 +3,9 @@
  * Method: real processes of the command line: started early and told, and never told because nobody needs them.
  */
 import { afterAll, expect, test } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from '../../../tools/pair/child.js';
@@ -37,6 +39,25 @@ test('a replica is the process that waits for its command line; the next one is 
     await child.exited;
   }
   expect(takeEarly(PRIMARY)).toBeNull();
+}, 60_000);
+
+test('a message right behind the command line is not lost', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const dialled = once(server, 'connection') as Promise<[Socket]>;
+  startEarly(PROGRAM, ['pair', 'timer', '--name', 'early']);
+  takeEarly(['primary'])?.kill();
+  const where = ['--name', 'early', '--run-directory', folder, '--arbiter', `file:${folder}`];
+  const child = new Child('backup', ['backup', ...where, '--channel', 'parent']);
+  child.send({ type: 'channel', channel: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  try {
+    const [socket] = await whileAlive(dialled, 20_000, child);
+    socket.destroy();
+  } finally {
+    child.kill();
+    await child.exited;
+    server.close();
+  }
 }, 60_000);
 
 test.each([[['boot', 'timer']], [['pair', 'timer', '--help']], [['--help']], [[]]])('%j needs none', (words) => {
