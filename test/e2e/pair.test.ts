@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeRunDirectory, runsDirectory } from '../../tools/replica/run-directory.js';
 import { ft86, ft86Json, processesWith, startFt86, withScratch } from './ft86.js';
@@ -148,6 +148,16 @@ describe('the run as a whole', () => {
     expect(JSON.parse(run.stdout)).toMatchObject({ stop: 'stopped', identical: true });
     expect(processesWith(name)).toEqual([]);
   }, 90_000);
+
+  test('the process that starts them runs no machine, and loads none', async () => {
+    const pair = startFt86(['pair', 'idle', '--json']);
+    await pair.until(() => pair.stderr().includes('the guest runs'), 60_000);
+    const children = /primary is process ([0-9]+), backup is process ([0-9]+)/.exec(pair.stderr())?.slice(1) ?? [];
+    const loads = (pid: number | string): boolean => readFileSync(`/proc/${pid}/maps`, 'utf8').includes('/ft86.node');
+    expect(children.map(loads)).toEqual([true, true]);
+    expect(loads(pair.pid)).toBe(false);
+    await pair.stop();
+  }, 60_000);
 
   test('kill -9 of the parent takes the children with it', async () => {
     const name = `orphan-test-${process.pid}`;

@@ -12,7 +12,16 @@ import { makeRunDirectory } from '../replica/run-directory.js';
 import { runBackup } from '../replica/run-backup.js';
 import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
 import { openKey } from '../replica/surroundings.js';
-import { narrator, optionalCount, printJson, replicationTimes, say, withJson, withReplication } from './common.js';
+import {
+  narrator,
+  optionalCount,
+  parseShare,
+  printJson,
+  replicationTimes,
+  say,
+  withJson,
+  withReplication,
+} from './common.js';
 import { parseCount } from '../key-values.js';
 
 interface BackupArguments {
@@ -165,13 +174,6 @@ function poolOf({ channel, listen, pool, name }: BackupArguments): EtcdPool | nu
   if (listen === undefined)
     throw new ConfigError('--listen', '', 'must be given with --pool: where the next spare joins');
   return openPool(pool, name, '--listen', listen);
-}
-
-/** A share of full speed. @throws ConfigError */
-export function parseShare(option: string, text: string): number {
-  const share = /^(0?\.[0-9]{1,4}|1)$/.test(text) ? Number(text) : 0;
-  if (share < 0.05) throw new ConfigError(option, text, 'must be a number from 0.05 to 1');
-  return share;
 }
 
 /** `--corrupt-at ICOUNT:ADDRESS`, for tests of divergence. @throws ConfigError */

@@ -1,8 +1,9 @@
 /** Options and output that several commands share. */
 import type { Argv } from 'yargs';
+import { ConfigError } from '../../emulator/errors.js';
 import { LOG_WINDOW_BYTES } from '../../hypervisor/ft/flow-control.js';
 import { parseCount } from '../key-values.js';
-import { describeEvent, isProgress } from '../pair/narrate.js';
+import { describeEvent, isProgress } from '../pair/describe-event.js';
 import { Progress } from '../progress.js';
 
 export const DEFAULT_DETECT_MS = '500';
@@ -85,6 +86,13 @@ export function replicationTimes(args: { detectMs: string; lagMs: string; digest
 
 export function optionalCount(option: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseCount(option, text, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** A share of full speed. @throws ConfigError */
+export function parseShare(option: string, text: string): number {
+  const share = /^(0?\.[0-9]{1,4}|1)$/.test(text) ? Number(text) : 0;
+  if (share < 0.05) throw new ConfigError(option, text, 'must be a number from 0.05 to 1');
+  return share;
 }
 
 /** The one JSON object of a command. */

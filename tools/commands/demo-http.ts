@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import colors from 'picocolors';
 import { ReplicaError } from '../../emulator/errors.js';
 import { HTTP_COMMAND, HttpStory, type Transfer } from '../pair/http-story.js';
-import { describePairEvent } from '../pair/narrate.js';
+import { describePairEvent } from '../pair/describe-event.js';
 import { runPair } from '../pair/run-pair.js';
 import { planMachine, type MachineArguments } from '../replica/machine-options.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';

@@ -1,12 +1,11 @@
 /** `ft86 pair IMAGE`: the main job. */
 import type { Argv, CommandModule } from 'yargs';
-import { parseShare } from './backup.js';
 import { ConfigError } from '../../emulator/errors.js';
 import { openTypist, withTypistOptions, type TypistArguments } from '../console/typist-options.js';
 import { parseLoad, type LoadSpec } from '../load/load-spec.js';
 import { parseKills } from '../pair/kill.js';
 import { PairTyping } from '../pair/pair-typing.js';
-import { describeEvent, describePairEvent, renderPairResult } from '../pair/narrate.js';
+import { describeEvent, describePairEvent } from '../pair/describe-event.js';
 import { runPair } from '../pair/run-pair.js';
 import type { PairResult } from '../pair/summary.js';
 import { Progress } from '../progress.js';
@@ -26,6 +25,7 @@ import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/
 import {
   checkpointInterval,
   logWindow,
+  parseShare,
   printJson,
   replicationTimes,
   say,
@@ -160,7 +160,7 @@ export const pairCommand: CommandModule<object, PairArguments> = {
       });
       progress.clear();
       if (args.json) printJson(result);
-      else process.stdout.write(`${renderPairResult(result)}\n`);
+      else process.stdout.write(`${(await import('../pair/narrate.js')).renderPairResult(result)}\n`);
       process.exitCode = exitStatus(result, stopAsked);
     } finally {
       progress.clear();

@@ -15,7 +15,7 @@ import { defaultBios, planFiles, readBios } from './firmware-options.js';
 import { parseNet, planNics, unpluggedNic, type NicOptions } from './net-options.js';
 import { driveSectors } from './open-disks.js';
 import { fileSize, readOptionFile, readPart } from './option-files.js';
-import { snapshotConfig } from './restore-snapshot.js';
+import { snapshotConfig } from './snapshot-config.js';
 
 /** Largest image or module file read. */
 const IMAGE_BYTES_MAX = 1024 ** 3;

@@ -1,18 +1,12 @@
 /** A machine as a snapshot file has it: the other half of take-snapshot.ts. */
-import { ConfigError, DecodeError } from '../../emulator/errors.js';
+import { DecodeError } from '../../emulator/errors.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { BlobStore } from '../../hypervisor/machine/blob-store.js';
-import { machineConfigSchema, type MachineConfig } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
 import { machineStateOf } from '../../hypervisor/machine/machine-state.js';
 import { PAGE_BYTES } from '../../hypervisor/snapshot/snapshot.js';
-import { readSnapshot, type SnapshotFile } from '../../hypervisor/snapshot/snapshot-file.js';
-
-/** The machine that was saved. @throws ConfigError, DecodeError */
-export function snapshotConfig(path: string): MachineConfig {
-  using snapshot = readSnapshot(path);
-  return configOf(snapshot, path);
-}
+import { readSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
+import { configOf } from './snapshot-config.js';
 
 /** @throws ConfigError, DecodeError */
 export function restoreSnapshot(path: string): Machine {
@@ -36,16 +30,4 @@ export function restoreSnapshot(path: string): Machine {
     throw new DecodeError('bad-digest', 0, `the restored machine has digest ${digest}, not ${snapshot.meta.digest}`);
   }
   return machine;
-}
-
-function configOf({ meta }: SnapshotFile, path: string): MachineConfig {
-  const { image, memoryBytes, configuration } = meta;
-  const parsed = machineConfigSchema.safeParse({ ...configuration, image, memoryBytes });
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new ConfigError(
-    'IMAGE',
-    path,
-    `is the snapshot of another kind of machine (${issue?.path.join('.')}: ${issue?.message})`,
-  );
 }
