@@ -10,6 +10,8 @@ PROGRAMS := tools/cli.ts tools/bench/bench.ts tools/fidelity/fidelity.ts tools/s
 BUNDLE := --bundle --splitting --format=esm --platform=node --target=node20 --log-level=warning \
 	--outbase=. --chunk-names=chunks/[name]-[hash] --sourcemap --sources-content=false --alias:string-width=./node_modules/string-width \
 	--banner:js='import{createRequire as requireOf}from"node:module";const require=requireOf(import.meta.url);'
+# What compiles or checks much; the output of each command in one piece.
+PARALLEL := -j$(shell nproc) --output-sync
 QUIET := >build/make.log 2>&1 || { cat build/make.log >&2; exit 1; }
 
 help: ## list these targets
@@ -21,9 +23,15 @@ run: build ## set everything up and run the main job: a pair, a client, a kill -
 # Tests with operating systems from Debian's packages, of pairs whose networks and hosts fail, and comparisons with QEMU: minutes each.
 GUEST_TESTS := test/(e2e/(linux|guests|ipxe|passt|tap-curl|qemu-network|demo-http|host-services|bad-guests|partitions|channel-breaks|pair-arbiters|hand-over|deploy|spare-pool)|images/qemu-oracle|tools/(fidelity|soak/soak))
 
+# Tests of one process each on all processors, those of several processes one after the other.
 test: build ## set everything up and run the tests (under 10 minutes)
-	@$(MAKE) -s --no-print-directory -C emulator/native check
+	@$(MAKE) -s --no-print-directory $(PARALLEL) -C emulator/native check
+ifeq ($(ARGS),)
+	@$(JEST) --maxWorkers=100% --testPathIgnorePatterns '$(GUEST_TESTS)' '/test/e2e/'
+	@$(JEST) --maxWorkers=1 --testPathIgnorePatterns '$(GUEST_TESTS)' -- '/test/e2e/'
+else
 	@$(JEST) $(ARGS) --testPathIgnorePatterns '$(GUEST_TESTS)'
+endif
 
 test-guests: build guests ## the slow tests: sanitizers, Debian's guests, failing networks and hosts, QEMU (after make extras)
 	@$(MAKE) -s --no-print-directory -C emulator/native asan
@@ -32,7 +40,7 @@ test-guests: build guests ## the slow tests: sanitizers, Debian's guests, failin
 build: build/js/.done images native ## engine, native core, guests, TypeScript
 
 native: check-tools $(NODE_MODULES) ## the native core, with the engine's library fetched once, and the addons for disks, logs, TAP and datagrams
-	@$(MAKE) -s --no-print-directory -C emulator/native
+	@$(MAKE) -s --no-print-directory $(PARALLEL) -C emulator/native
 	@$(MAKE) -s --no-print-directory -C hypervisor/backend/native
 	@$(MAKE) -s --no-print-directory -C hypervisor/log/native
 	@$(MAKE) -s --no-print-directory -C tools/switch/native
