@@ -44,7 +44,7 @@ import { decodeHandOverMessage, HAND_OVER_MESSAGES, type HandOverMessage } from 
 import { COPY_MESSAGES, copyBody, decodeCopyMessage, type CopyMessage } from './copy-messages.js';
 import { decodeResumeMessage, resumeBody, RESUME_MESSAGES, type ResumeMessage } from './resume-messages.js';
 
-export const CHANNEL_PROTOCOL = 10;
+export const CHANNEL_PROTOCOL = 11;
 export const PAGE_BYTES = 4096;
 const PAGE_RECORD_BYTES = 4 + PAGE_BYTES;
 /** Pages sent, first seq, console offset, length of the console bytes. */

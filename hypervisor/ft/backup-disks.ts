@@ -8,15 +8,17 @@
  * A read begins when the guest asks and is waited for at its completion's entry. If the live replica's read failed the
  * log says so, and nothing is expected here; if only ours fails the host tries again until it succeeds. A write is
  * performed when the log says that the live replica's was: a copy never has what the guest was told is not there.
+ * A backup that gets checkpoints does none of that. Each of them names the writes that are done and not flushed; those were under way
+ * at an earlier one, since a write is an output.
  * Source: Scales et al. 2010, sections 4.1 and 4.2.
  */
 import type { DiskRequest } from '../../devices/environment.js';
-import { assert } from '../../emulator/errors.js';
+import { assert, DecodeError } from '../../emulator/errors.js';
 import type { DriveReplication } from '../backend/drive-replication.js';
 import type { Entry } from '../log/entry.js';
 import type { Machine } from '../machine/machine.js';
 import type { KeptWrite } from '../nbd/unflushed-writes.js';
-import { KeptWrites } from './kept-writes.js';
+import { KeptWrites, keptWrite } from './kept-writes.js';
 
 export interface BackupDiskHost {
   /** Read until it succeeds; `done` once, now or later, unless the returned function is called before. */
@@ -34,6 +36,8 @@ export interface BackupDrive extends DriveReplication {
 export interface BackupDisksOptions {
   readonly drives: readonly BackupDrive[];
   readonly host: BackupDiskHost;
+  /** For each drive that is served, what no flush covered yet at this checkpoint; undefined: nothing. */
+  readonly unflushed?: readonly (readonly KeptWrite[])[] | undefined;
 }
 
 /** Drives have numbers of a byte in the log. */
@@ -61,13 +65,26 @@ export class BackupDisks {
     this.#machine = machine;
     this.#drives = options?.drives ?? [];
     this.#host = options?.host ?? null;
-    this.#kept = this.#drives.map(({ served }) => (served ? new KeptWrites() : null));
+    this.#kept = this.#drives.map(({ served }, i) => (served ? new KeptWrites(options?.unflushed?.[i]) : null));
     for (const { request } of machine.pendingDiskRequests()) this.emitted(request);
   }
 
   /** Writes to a shared drive that no flush covers yet, in order. */
   unflushed(drive: number): readonly KeptWrite[] {
     return this.#kept[drive]?.writes ?? [];
+  }
+
+  /** For each drive, the writes that a later checkpoint may name. */
+  known(): readonly (readonly KeptWrite[])[] {
+    return this.#drives.map((_, drive) => this.#known(drive));
+  }
+
+  #known(drive: number): readonly KeptWrite[] {
+    if (this.#kept[drive] == null) return [];
+    const underWay = this.#machine.pendingDiskRequests().filter(({ request }) => request.drive === drive);
+    const writes = underWay.filter(({ request }) => request.op === 'write').map(({ request }) => keptWrite(request));
+    // Copies, for they are views of a whole checkpoint.
+    return [...this.unflushed(drive), ...writes.map((write) => ({ ...write, data: Uint8Array.from(write.data) }))];
   }
 
   /** Entries of reads done here that were executed so far. */
@@ -148,4 +165,22 @@ export class BackupDisks {
 
 function keyOf({ drive, tag }: { readonly drive: number; readonly tag: number }): number {
   return tag * DRIVES_MAX + drive;
+}
+
+/**
+ * The writes that a checkpoint names by their tags, of those that were known before it.
+ * @param tags for each drive @throws DecodeError when one is not known
+ */
+export function namedWrites(
+  known: readonly (readonly KeptWrite[])[],
+  tags: readonly (readonly number[])[],
+): readonly (readonly KeptWrite[])[] {
+  return tags.map((ofDrive, drive) => {
+    const writes = new Map(known[drive]?.map((write) => [write.tag, write]));
+    return ofDrive.map((tag) => {
+      const write = writes.get(tag);
+      if (write !== undefined) return write;
+      throw new DecodeError('bad-write', 0, `drive ${drive}: a checkpoint names write ${tag}, which was not under way`);
+    });
+  });
 }

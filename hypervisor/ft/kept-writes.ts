@@ -1,6 +1,6 @@
 /**
- * What a backup knows of a shared disk on a server: the writes that the log says are done and that no flush covers yet. A
- * server that dies with its host has lost them, and the live replica, which would send them again, may be dead, too.
+ * What a backup knows of a shared disk on a server: the writes that are done and that no flush covers yet, by what the log or a
+ * checkpoint says. A server that dies with its host has lost them, and the live replica, which would send them again, may be dead, too.
  *
  *   at a take-over  the new live replica's disk gets them, and sends them
  *   own reads       see them, whatever the server has at that moment
@@ -19,6 +19,11 @@ export class KeptWrites {
   /** For each flush under way, which writes it covers. */
   readonly #marks = new Map<number, number>();
 
+  /** @param writes as a checkpoint has them */
+  constructor(writes: readonly KeptWrite[] = []) {
+    for (const write of writes) this.#unflushed.answered(write);
+  }
+
   get writes(): readonly KeptWrite[] {
     return this.#unflushed.writes;
   }
@@ -29,9 +34,10 @@ export class KeptWrites {
   }
 
   /** It was done. */
-  answered({ op, tag, sector, data }: DiskRequest): void {
+  answered(request: DiskRequest): void {
+    const { op, tag } = request;
     if (op === 'write') {
-      this.#unflushed.answered({ offset: sector * SECTOR_BYTES, data });
+      this.#unflushed.answered(keptWrite(request));
       this.#unflushed.trim(BYTES_MAX);
     }
     if (op !== 'flush') return;
@@ -50,4 +56,8 @@ export class KeptWrites {
       }
     };
   }
+}
+
+export function keptWrite({ tag, sector, data }: DiskRequest): KeptWrite {
+  return { tag, offset: sector * SECTOR_BYTES, data };
 }

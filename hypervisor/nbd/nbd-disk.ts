@@ -40,6 +40,7 @@ export interface DiskUser {
 }
 
 interface Job {
+  readonly tag: number;
   readonly op: 'read' | 'write' | 'flush';
   readonly offset: number;
   readonly bytes: number;
@@ -138,6 +139,11 @@ export class NbdDisk implements DiskBackend {
     }
   }
 
+  /** Tags of the guest's writes that are done and that no flush covers yet, in the order in which they were done. */
+  get unflushedTags(): number[] {
+    return this.#unflushed.tags;
+  }
+
   /** What another replica wrote and no flush covers yet, in order. Before attach(). */
   adopt(writes: readonly KeptWrite[]): void {
     for (const write of this.#canFlush ? writes : []) this.#unflushed.answered(write);
@@ -163,46 +169,46 @@ export class NbdDisk implements DiskBackend {
     this.#closed = true;
     if (this.#link === null) this.#giveUp();
     await this.#order.idle();
-    if (this.#unflushed.bytes > 0) await this.#ask('flush', 0, 0, EMPTY);
+    if (this.#unflushed.bytes > 0) await this.#flush();
     this.#over = true;
     clearInterval(this.#looks);
     this.#link?.close();
   }
 
   async #perform(request: DiskRequest): Promise<{ readonly error: number; readonly data: Uint8Array }> {
-    const { op, sector, bytes } = request;
+    const { tag, op, sector, bytes } = request;
     const start = sector * SECTOR_BYTES;
-    if (op === 'flush') return this.#ask('flush', 0, 0, EMPTY);
+    if (op === 'flush') return this.#flush();
     if (op === 'write' && this.#options.readonly) return { error: NbdError.perm, data: EMPTY };
     if (start + bytes > this.sectors * SECTOR_BYTES) return { error: NbdError.invalid, data: EMPTY };
     const data = op === 'read' ? new Uint8Array(bytes) : EMPTY;
     for (let at = 0; at < bytes; at += PIECE_BYTES_MAX) {
       const piece = Math.min(PIECE_BYTES_MAX, bytes - at);
       const written = op === 'write' ? request.data.subarray(at, at + piece) : EMPTY;
-      const answer = await this.#ask(op, start + at, piece, written);
+      const answer = await this.#ask({ tag, op, offset: start + at, bytes: piece, data: written });
       if (answer.error !== 0) return { error: answer.error, data: EMPTY };
       data.set(answer.data, at);
     }
     return { error: 0, data };
   }
 
+  #flush(): Promise<{ readonly error: number; readonly data: Uint8Array }> {
+    if (!this.#canFlush) return Promise.resolve({ error: 0, data: EMPTY });
+    return this.#ask({ tag: 0, op: 'flush', offset: 0, bytes: 0, data: EMPTY });
+  }
+
   /** One request to the server, however often it takes. */
-  #ask(
-    op: Job['op'],
-    offset: number,
-    bytes: number,
-    data: Uint8Array,
-  ): Promise<{ readonly error: number; readonly data: Uint8Array }> {
-    if (op === 'flush' && !this.#canFlush) return Promise.resolve({ error: 0, data: EMPTY });
+  #ask(what: Omit<Job, 'mark' | 'finish'>): Promise<{ readonly error: number; readonly data: Uint8Array }> {
+    const { tag, op, offset, data } = what;
     if (this.#over) return Promise.resolve({ error: NbdError.shutdown, data: EMPTY });
     return new Promise((resolve) => {
       const finish = (error: number, read: Uint8Array): void => {
         this.#jobs.delete(job);
-        if (error === 0 && op === 'write') this.#written({ offset, data });
+        if (error === 0 && op === 'write') this.#written({ tag, offset, data });
         if (error === 0 && op === 'flush') this.#unflushed.flushed(job.mark);
         resolve({ error, data: read });
       };
-      const job: Job = { op, offset, bytes, data, mark: this.#unflushed.mark, finish };
+      const job: Job = { ...what, mark: this.#unflushed.mark, finish };
       this.#jobs.add(job);
       if (this.#link !== null) this.#send(this.#link, job);
       else void this.#connected();
@@ -218,12 +224,12 @@ export class NbdDisk implements DiskBackend {
     });
   }
 
-  #written(write: { readonly offset: number; readonly data: Uint8Array }): void {
+  #written(write: KeptWrite): void {
     if (!this.#canFlush) return;
     this.#unflushed.answered(write);
     if (this.#unflushed.bytes < UNFLUSHED_BYTES_MAX || this.#flushing) return;
     this.#flushing = true;
-    void this.#ask('flush', 0, 0, EMPTY).then(() => (this.#flushing = false));
+    void this.#flush().then(() => (this.#flushing = false));
   }
 
   // --- the connection ---

@@ -6,6 +6,8 @@
  */
 
 export interface KeptWrite {
+  /** Of the guest's request. */
+  readonly tag: number;
   readonly offset: number;
   readonly data: Uint8Array;
 }
@@ -28,6 +30,11 @@ export class UnflushedWrites {
   /** What is sent again, in this order. */
   get writes(): readonly KeptWrite[] {
     return this.#writes;
+  }
+
+  /** Of the guest's requests that `writes` are, or are parts of, each once. */
+  get tags(): number[] {
+    return [...new Set(this.#writes.map(({ tag }) => tag))];
   }
 
   answered(write: KeptWrite): void {

@@ -34,12 +34,17 @@ test('20 kills at random instants lose nothing that was told', () => {
   expect(totals.acked).toBeGreaterThan(100);
 }, 120_000);
 
-test('a primary dies, and at once the disk server with all that was not flushed: the new one brings it back', () => {
-  // primary, disk server, primary, disk server, each within 20 ms of the one before.
-  const totals = crash('--kills', '4', '--seed', '263', '--server', 'forgetful');
-  expect(totals).toMatchObject({ kills: 4, takeovers: 2, failures: [] });
-  expect(totals.durable).toBeGreaterThan(16);
-}, 60_000);
+test.each(['log', 'checkpoint'])(
+  'a primary dies, and at once the disk server with all that was not flushed: the new one brings it back (%s)',
+  (replication) => {
+    // primary, disk server, primary, disk server, each within 20 ms of the one before.
+    const strikes = ['--kills', '4', '--seed', '263', '--server', 'forgetful'];
+    const totals = crash(...strikes, '--replication', replication);
+    expect(totals).toMatchObject({ kills: 4, takeovers: 2, failures: [] });
+    expect(totals.durable).toBeGreaterThan(16);
+  },
+  60_000,
+);
 
 test('an option that is none is one line and status 2', () => {
   const command = ['build/js/tools/soak/crash-soak.js', '--kills', 'x'];

@@ -277,7 +277,7 @@ export class BackupDesk {
         cut: () => {
           const firstSeq = recorder.cut(machine.icount);
           const { offset, bytes } = console.unreleased();
-          return { firstSeq, consoleOffset: offset, console: bytes, settings: live.settings };
+          return { firstSeq, consoleOffset: offset, console: bytes, settings: live.settings, unflushed: [] };
         },
         sent: (transfer) => {
           this.#sent(connection, replicaId, transfer);
@@ -291,7 +291,7 @@ export class BackupDesk {
 
   /** The backup may hold the state whole: from here on its silence is a matter for the arbiter. */
   #sent(connection: FrameConnection, replicaId: string, transfer: Transfer): void {
-    const { checkpointMs, console, detectMs, lagMs, live, onEvent } = this.#options;
+    const { checkpointMs: intervalMs, console, detectMs, drives, lagMs, live, onEvent } = this.#options;
     this.#transfer = transfer;
     const firstSeq = live.recorder.lastSeq + 1;
     const link: PrimaryLink = new PrimaryLink(
@@ -316,9 +316,9 @@ export class BackupDesk {
     this.#flow.restart(live.recorder.lastSeq);
     this.#sender = null;
     this.#paused = false;
-    if (checkpointMs !== null) {
+    if (intervalMs !== null) {
       const { machine, recorder, settings } = live;
-      this.#checkpointer = new Checkpointer({ machine, recorder, settings, console, link, intervalMs: checkpointMs });
+      this.#checkpointer = new Checkpointer({ machine, recorder, settings, console, drives, link, intervalMs });
     }
     this.#hooks.stateSent();
     onEvent({ kind: 'backup-joined', replicaId, transfer });

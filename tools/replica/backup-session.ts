@@ -203,7 +203,7 @@ export class BackupSession {
     this.#follower?.stop();
     const { disks, onSnapshot } = this.#options;
     const replica = this.#joiner.complete(message, {
-      ...{ disks, onSnapshot },
+      ...{ disks, onSnapshot, known: this.#follower?.replica.disks.known() ?? [] },
       onFrame: (frame) => {
         this.account.addFrame(frame);
       },

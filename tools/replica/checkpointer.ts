@@ -15,6 +15,7 @@ import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { ConsoleTail } from './console-tail.js';
 import { hostMs } from './host-time.js';
 import type { PrimaryLink } from './primary-link.js';
+import type { OpenDrive } from './open-disks.js';
 import { Samples, type Checkpoints } from './result.js';
 import { DIRTY_CONSUMER, pageMessages, stateFrame } from './state-frames.js';
 
@@ -23,6 +24,7 @@ export interface CheckpointerOptions {
   readonly recorder: Recorder;
   readonly settings: Settings;
   readonly console: ConsoleTail;
+  readonly drives: readonly OpenDrive[];
   readonly link: PrimaryLink;
   readonly intervalMs: number;
 }
@@ -68,7 +70,7 @@ export class Checkpointer {
 
   /** Make a checkpoint of the machine as it is. Only between runs. */
   take(): void {
-    const { machine, recorder, settings, console, link, intervalMs } = this.#options;
+    const { machine, recorder, settings, console, drives, link, intervalMs } = this.#options;
     const startMs = hostMs();
     const firstSeq = recorder.cut(machine.icount);
     const frames: Uint8Array[] = [];
@@ -78,8 +80,9 @@ export class Checkpointer {
       pages += message.pages.length;
     }
     const { offset, bytes } = console.unreleased();
-    const cut = { firstSeq, consoleOffset: offset, console: Buffer.concat([bytes, recorder.heldConsole()]), settings };
-    frames.push(stateFrame(machine, cut, pages));
+    const unflushed = drives.map(({ served }) => served?.unflushedTags ?? []);
+    const told = { consoleOffset: offset, console: Buffer.concat([bytes, recorder.heldConsole()]) };
+    frames.push(stateFrame(machine, { firstSeq, ...told, settings, unflushed }, pages));
     this.#count++;
     this.#pages += pages;
     for (const frame of frames) this.#bytes += frame.length;

@@ -2,8 +2,11 @@
  * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
  * and ZEROS fill its RAM, STATE completes it. Checkpoints come the same way; their pages are staged until STATE is there.
  */
+import { z } from 'zod';
+import type { StateValue } from '../../devices/state.js';
 import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';
+import { namedWrites } from '../../hypervisor/ft/backup-disks.js';
 import { BackupReplica, type BackupOptions } from '../../hypervisor/ft/backup-replica.js';
 import { initialRate } from '../../hypervisor/ft/clock-policy.js';
 import { Settings } from '../../hypervisor/ft/settings.js';
@@ -11,6 +14,7 @@ import { BlobStore } from '../../hypervisor/machine/blob-store.js';
 import { BLOB_BYTES_MAX, FILES_MAX } from '../../hypervisor/machine/machine-config.js';
 import { Machine } from '../../hypervisor/machine/machine.js';
 import { machineStateOf } from '../../hypervisor/machine/machine-state.js';
+import type { KeptWrite } from '../../hypervisor/nbd/unflushed-writes.js';
 import { decodeStateRecord } from '../../hypervisor/state-codec.js';
 import type { BackupSessionOptions } from './backup-session-options.js';
 import { configOfHeader } from './handshake.js';
@@ -19,6 +23,13 @@ import type { TransferProgress } from './state-sender.js';
 /** The firmware and the files. */
 const BLOBS_MAX = 1 + FILES_MAX;
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
+
+/** For each drive, tags of requests. */
+const tagsSchema = z.array(z.array(z.number().int().nonnegative()));
+
+export type JoinerOptions = Pick<BackupOptions, 'disks' | 'onFrame' | 'onSnapshot'> & {
+  readonly known: readonly (readonly KeptWrite[])[];
+};
 
 export class Joiner {
   readonly #checkConfig: BackupSessionOptions['checkConfig'];
@@ -88,18 +99,19 @@ export class Joiner {
     }
   }
 
-  /** The state, or a checkpoint, is whole: a replica that follows the log from there. @throws DecodeError */
-  complete(
-    message: Extract<Message, { type: 'state' }>,
-    options: Pick<BackupOptions, 'disks' | 'onFrame' | 'onSnapshot'>,
-  ): BackupReplica {
+  /**
+   * The state, or a checkpoint, is whole: a replica that follows the log from there.
+   * @param known writes that the checkpoint may name @throws DecodeError
+   */
+  complete(message: Extract<Message, { type: 'state' }>, { known, disks, ...options }: JoinerOptions): BackupReplica {
     const machine = this.#joining();
     if (message.pagesSent !== this.#pagesStored) {
       throw new DecodeError('bad-pages', 0, `${this.#pagesStored} pages arrived of ${message.pagesSent}`);
     }
-    const { cpu, devices, clock, doorbells, settings } = decodeStateRecord(message.state);
+    const { cpu, devices, clock, doorbells, settings, unflushed: named } = decodeStateRecord(message.state);
     const state = machineStateOf({ cpu, devices, clock, doorbells });
     this.#settings = Settings.restore(settings);
+    const unflushed = namedWrites(known, tagsOf(named));
     // From here on nothing is missing: a checkpoint is taken over whole or not at all.
     for (const { page, bytes } of this.#staged) machine.vcpu.ram.write(page * PAGE_BYTES, bytes);
     machine.restore(state);
@@ -107,7 +119,11 @@ export class Joiner {
     this.#pagesStored = 0;
     this.#complete = true;
     const { firstSeq, consoleOffset: offset, console: bytes } = message;
-    return new BackupReplica({ ...options, machine, firstSeq, settings: this.#settings, console: { offset, bytes } });
+    return new BackupReplica({
+      ...options,
+      ...{ machine, firstSeq, settings: this.#settings, console: { offset, bytes } },
+      disks: disks && { ...disks, unflushed },
+    });
   }
 
   /** What has come of the next checkpoint comes again. */
@@ -145,4 +161,10 @@ export class Joiner {
     }
     return this.#machine;
   }
+}
+
+function tagsOf(value: StateValue | undefined): readonly (readonly number[])[] {
+  const parsed = tagsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new DecodeError('bad-write', 0, 'a state names unflushed writes by tags, for each drive');
 }

@@ -18,9 +18,11 @@ import { encodeState } from '../../hypervisor/state-codec.js';
 export const DIRTY_CONSUMER = 1;
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
-/** Where the log and the console go on after the state, and what was set until then. */
+/** Where the log and the console go on after the state, what was set until then, and what a backup may have to write again. */
 export type LogCut = Pick<Extract<Message, { type: 'state' }>, 'firstSeq' | 'consoleOffset' | 'console'> & {
   readonly settings: Settings;
+  /** For each drive, tags of writes that are done and not flushed; at a join there are none, for all is flushed. */
+  readonly unflushed: readonly (readonly number[])[];
 };
 
 export function pageOf(ram: Buffer, page: number): Buffer {
@@ -59,7 +61,14 @@ export function* pageMessages(
 /** The STATE frame. @throws ReplicaError when it is too large for the channel */
 export function stateFrame(machine: Machine, cut: LogCut, pagesSent: number): Uint8Array {
   const { cpu, devices, clock, doorbells } = machine.save();
-  const state = encodeState({ cpu, devices, clock, doorbells, settings: cut.settings.save() });
+  const state = encodeState({
+    cpu,
+    devices,
+    clock,
+    doorbells,
+    settings: cut.settings.save(),
+    unflushed: cut.unflushed,
+  });
   const console = cut.console.subarray(Math.max(0, cut.console.length - CONSOLE_TAIL_BYTES_MAX));
   const consoleOffset = cut.consoleOffset + cut.console.length - console.length;
   const { firstSeq } = cut;

@@ -19,10 +19,15 @@ export type DiskServerKind = 'ft86' | 'forgetful';
 /** How the replicas have the disk. */
 export type DiskWay = 'shared' | 'backup-reads' | 'own';
 
-export interface CrashRound {
+/** What the rounds of a run have in common. */
+export interface CrashWays {
+  readonly server: DiskServerKind;
+  readonly replication: 'log' | 'checkpoint';
+}
+
+export interface CrashRound extends CrashWays {
   readonly guest: 'ledger' | 'kv';
   readonly disk: DiskWay;
-  readonly server: DiskServerKind;
   readonly strikes: readonly Strike[];
 }
 
@@ -32,10 +37,12 @@ const SOON_MS_MAX = 30;
 const AWAY_MS = { min: 20, max: 400 } as const;
 
 /** Round `index`: rounds of the guest that checks its disk and of the one that serves clients take turns. */
-export function planCrashRound(seed: number, index: number, kills: number, server: DiskServerKind): CrashRound {
+export function planCrashRound(seed: number, index: number, kills: number, ways: CrashWays): CrashRound {
   const random = new SeededRandom(seed, index);
   const guest = index % 2 === 0 ? 'ledger' : 'kv';
-  const disk = (['shared', 'backup-reads', 'own'] as const)[random.below(3)]!;
+  const drawn = (['shared', 'backup-reads', 'own'] as const)[random.below(3)]!;
+  // A backup that gets checkpoints reads and writes no disk.
+  const disk = ways.replication === 'checkpoint' ? 'shared' : drawn;
   const victims: Victim[] = ['primary', 'primary', 'backup'];
   if (disk !== 'own') victims.push('disk-server');
   if (guest === 'kv') victims.push('switch');
@@ -47,5 +54,5 @@ export function planCrashRound(seed: number, index: number, kills: number, serve
   // Whoever serves clients has nobody left to ask afterwards.
   if (guest === 'ledger' && random.below(2) === 0)
     strikes[strikes.length - 1] = { ...strikes.at(-1)!, victim: 'everything' };
-  return { guest, disk, server, strikes };
+  return { ...ways, guest, disk, strikes };
 }

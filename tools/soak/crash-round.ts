@@ -107,7 +107,8 @@ class CrashSite {
     ];
     const network = guest === 'kv' ? ['--net', `switch=unix:${join(this.#folder, 'switch')}`, '--load', 'none'] : [];
     const append = guest === 'ledger' ? ['--append', 'records=0'] : [];
-    return [guest, ...append, '--drive', drive, ...network, '--serial', `file:${this.#console}`];
+    const replication = ['--replication', this.#round.replication];
+    return [guest, ...append, '--drive', drive, ...network, ...replication, '--serial', `file:${this.#console}`];
   }
 
   async #startSwitch(): Promise<number> {

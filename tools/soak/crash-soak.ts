@@ -2,7 +2,8 @@
  * Crashes, again and again: primary, backup, disk server and switch die by kill -9 at random instants, and what guests and
  * clients were told must be there afterwards.
  *
- *   node build/js/tools/soak/crash-soak.js [--kills N] [--seed N] [--server ft86|forgetful] [--json]
+ *   node build/js/tools/soak/crash-soak.js [--kills N] [--seed N] [--server ft86|forgetful]
+ *       [--replication log|checkpoint] [--json]
  *
  * Exit status 0: it was; 1: it was not, and the totals name the round; 2: a mistake in the options.
  */
@@ -10,7 +11,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ConfigError } from '../../emulator/errors.js';
 import { parseCount } from '../key-values.js';
-import { planCrashRound, VICTIMS, type DiskServerKind, type Victim } from './crash-plan.js';
+import { planCrashRound, VICTIMS, type CrashWays, type Victim } from './crash-plan.js';
 import { runCrashRound } from './crash-round.js';
 
 const KILLS_PER_ROUND = 10;
@@ -24,16 +25,17 @@ const args = await yargs(hideBin(process.argv))
     default: 'ft86' as const,
     describe: 'of shared disks: ours, or nbdkit with a cache that is lost with it',
   })
+  .option('replication', { choices: ['log', 'checkpoint'] as const, default: 'log' as const, describe: 'as for pair' })
   .option('json', { type: 'boolean', default: false, describe: 'print one JSON object' })
   .strict()
   .parseAsync();
 
-async function soak(killsWanted: number, seed: number, server: DiskServerKind): Promise<void> {
+async function soak(killsWanted: number, seed: number, ways: CrashWays): Promise<void> {
   const kills: Record<Victim, number> = { primary: 0, backup: 0, 'disk-server': 0, switch: 0, everything: 0 };
   const totals = { version: 1, seed, rounds: 0, kills: 0, ...{ takeovers: 0, durable: 0, acked: 0 } };
   const failures: string[] = [];
   for (let index = 0; totals.kills < killsWanted; index++) {
-    const round = planCrashRound(seed, index, Math.min(KILLS_PER_ROUND, killsWanted - totals.kills), server);
+    const round = planCrashRound(seed, index, Math.min(KILLS_PER_ROUND, killsWanted - totals.kills), ways);
     const name = `round ${index} (${round.guest}, disk ${round.disk})`;
     totals.rounds++;
     totals.kills += round.strikes.length;
@@ -66,7 +68,9 @@ async function soak(killsWanted: number, seed: number, server: DiskServerKind): 
 }
 
 try {
-  await soak(parseCount('--kills', args.kills, 1, 1_000_000), parseCount('--seed', args.seed, 0, 2 ** 31), args.server);
+  const { server, replication } = args;
+  const seed = parseCount('--seed', args.seed, 0, 2 ** 31);
+  await soak(parseCount('--kills', args.kills, 1, 1_000_000), seed, { server, replication });
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   process.stderr.write(`soak: ${error.message}\n`);

@@ -203,7 +203,7 @@ describe('every message', () => {
     expect(GOLDEN.map(([message]) => encodeMessage(message)[0])).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ]);
-    expect(CHANNEL_PROTOCOL).toBe(10);
+    expect(CHANNEL_PROTOCOL).toBe(11);
   });
 });
 

@@ -67,7 +67,7 @@ test('a flush covers what was done before it began', () => {
   kept.emitted(flush);
   kept.answered(after);
   kept.answered(flush);
-  expect(kept.writes).toEqual([{ offset: 512, data: after.data }]);
+  expect(kept.writes).toEqual([{ tag: after.tag, offset: 512, data: after.data }]);
 });
 
 test('no more than 64 MiB are kept, the newest', () => {

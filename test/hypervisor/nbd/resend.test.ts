@@ -8,7 +8,7 @@ import { apart } from '../../../hypervisor/nbd/resend.js';
 
 const write = fc
   .tuple(fc.nat({ max: 300 }), fc.integer({ min: 1, max: 20 }))
-  .map(([offset, bytes]) => ({ offset, data: new Uint8Array(bytes) }));
+  .map(([offset, bytes]) => ({ tag: 0, offset, data: new Uint8Array(bytes) }));
 
 test('the pieces are the list, and within one no two writes touch the same byte', () => {
   fc.assert(
@@ -25,6 +25,6 @@ test('the pieces are the list, and within one no two writes touch the same byte'
 });
 
 test('writes far from each other go together', () => {
-  const writes = Array.from({ length: 100 }, (_, i) => ({ offset: i * 512, data: new Uint8Array(512) }));
+  const writes = Array.from({ length: 100 }, (_, i) => ({ tag: i, offset: i * 512, data: new Uint8Array(512) }));
   expect([...apart(writes)].map(({ length }) => length)).toEqual([64, 36]);
 });

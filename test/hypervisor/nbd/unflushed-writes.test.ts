@@ -15,7 +15,7 @@ test('a write is kept until a flush that began behind it is answered', () => {
       const flushes: { readonly mark: number; readonly covered: number[] }[] = [];
       steps.forEach((what, offset) => {
         if (what === 'write') {
-          kept.answered({ offset, data: new Uint8Array(offset) });
+          kept.answered({ tag: 7, offset, data: new Uint8Array(offset) });
           model.push(offset);
         } else if (what === 'begin') flushes.push({ mark: kept.mark, covered: [...model] });
         else {

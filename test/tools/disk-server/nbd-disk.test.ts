@@ -181,7 +181,11 @@ describe('a server that goes away', () => {
         const first = await openDrive(`nbd+unix:///?socket=${socket}`);
         const second = await openDrive(`nbd+unix:///?socket=${socket}`);
         await first.attach(USER);
-        const writes = [1, 2, 3].map((fill) => ({ offset: fill * 512, data: new Uint8Array(1024).fill(fill) }));
+        const writes = [1, 2, 3].map((fill) => ({
+          tag: fill,
+          offset: fill * 512,
+          data: new Uint8Array(1024).fill(fill),
+        }));
         for (const { offset, data } of writes) await ask(first, 'write', offset / 512, data);
         await stopped(server);
         // Its replica is dead, too.

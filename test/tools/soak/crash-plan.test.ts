@@ -6,12 +6,14 @@
 import { expect, test } from '@jest/globals';
 import { planCrashRound, VICTIMS, type CrashRound } from '../../../tools/soak/crash-plan.js';
 
-const rounds: CrashRound[] = Array.from({ length: 400 }, (_, index) => planCrashRound(1, index, 10, 'ft86'));
+const WAYS = { server: 'ft86', replication: 'log' } as const;
+
+const rounds: CrashRound[] = Array.from({ length: 400 }, (_, index) => planCrashRound(1, index, 10, WAYS));
 
 test('the same numbers give the same round, other numbers another', () => {
-  expect(planCrashRound(7, 3, 10, 'ft86')).toEqual(planCrashRound(7, 3, 10, 'ft86'));
-  expect(planCrashRound(7, 3, 10, 'ft86')).not.toEqual(planCrashRound(8, 3, 10, 'ft86'));
-  expect(planCrashRound(7, 3, 10, 'ft86')).not.toEqual(planCrashRound(7, 5, 10, 'ft86'));
+  expect(planCrashRound(7, 3, 10, WAYS)).toEqual(planCrashRound(7, 3, 10, WAYS));
+  expect(planCrashRound(7, 3, 10, WAYS)).not.toEqual(planCrashRound(8, 3, 10, WAYS));
+  expect(planCrashRound(7, 3, 10, WAYS)).not.toEqual(planCrashRound(7, 5, 10, WAYS));
 });
 
 test('every part is hit, each where it is, and nothing after everything', () => {
@@ -29,4 +31,10 @@ test('every part is hit, each where it is, and nothing after everything', () => 
 
 test('both guests and every kind of disk have their turn', () => {
   expect(new Set(rounds.map(({ guest, disk }) => `${guest} ${disk}`)).size).toBe(6);
+});
+
+test('checkpoints leave one way to have a disk', () => {
+  const ways = { ...WAYS, replication: 'checkpoint' } as const;
+  const disks = Array.from({ length: 50 }, (_, index) => planCrashRound(1, index, 10, ways).disk);
+  expect(new Set(disks)).toEqual(new Set(['shared']));
 });
