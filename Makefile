@@ -34,7 +34,7 @@ else
 endif
 
 test-guests: build guests ## the slow tests: sanitizers, Debian's guests, failing networks and hosts, QEMU (after make extras)
-	@$(MAKE) -s --no-print-directory -C emulator/native asan
+	@$(MAKE) -s --no-print-directory $(PARALLEL) -C emulator/native asan
 	@$(JEST) '$(GUEST_TESTS)'
 
 build: build/js/.done images native ## engine, native core, guests, TypeScript

@@ -40,12 +40,17 @@ static void begin(CPUX86State *env)
 /* What an operation may have written before its exception is known. */
 struct undo { void *destination; uint8_t bytes[REGISTER_BYTES]; uint64_t cc_src; };
 
-static void remember(CPUX86State *env, struct undo *undo, void *destination)
+static void remember_flags(CPUX86State *env, struct undo *undo)
 {
     undo->cc_src = FIELD(env, ENV_OFF_CC_SRC, uint64_t);
+    undo->destination = NULL;
+}
+
+static void remember(CPUX86State *env, struct undo *undo, void *destination)
+{
+    remember_flags(env, undo);
     undo->destination = destination;
-    if (destination)
-        memcpy(undo->bytes, destination, REGISTER_BYTES);
+    memcpy(undo->bytes, destination, REGISTER_BYTES);
 }
 
 static void end(CPUX86State *env, const struct undo *undo, uintptr_t host_pc)
@@ -88,7 +93,7 @@ static void keep_first_doubles(uint64_t *result, const struct undo *before, cons
     void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s);                                 \
     void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, source s)                                  \
     {                                                                                                        \
-        struct undo undo = { 0 };                                                                             \
+        struct undo undo;                                                                                    \
         remember(env, &undo, d);                                                                             \
         begin(env);                                                                                          \
         __real_helper_##name##_x86_64(env, d, s);                                                            \
@@ -108,7 +113,7 @@ static void keep_first_doubles(uint64_t *result, const struct undo *before, cons
     void __wrap_helper_##name##_x86_64(CPUX86State *env, void *d, void *s)                                   \
     {                                                                                                        \
         struct undo undo;                                                                                    \
-        remember(env, &undo, NULL);                                                                          \
+        remember_flags(env, &undo);                                                                          \
         begin(env);                                                                                          \
         __real_helper_##name##_x86_64(env, d, s);                                                            \
         end(env, &undo, HOST_PC);                                                                            \
@@ -119,7 +124,7 @@ static void keep_first_doubles(uint64_t *result, const struct undo *before, cons
     int32_t __wrap_helper_##name##_x86_64(CPUX86State *env, void *s)                                         \
     {                                                                                                        \
         struct undo undo;                                                                                    \
-        remember(env, &undo, NULL);                                                                          \
+        remember_flags(env, &undo);                                                                          \
         begin(env);                                                                                          \
         int32_t value = __real_helper_##name##_x86_64(env, s);                                               \
         end(env, &undo, HOST_PC);                                                                            \

@@ -5,6 +5,7 @@ import { LOG_WINDOW_BYTES } from '../../hypervisor/ft/flow-control.js';
 import { parseCount } from '../key-values.js';
 import { describeEvent, isProgress } from '../pair/describe-event.js';
 import { Progress } from '../progress.js';
+import { REPLICATIONS, type Replication } from '../replica/replication.js';
 
 export const DEFAULT_DETECT_MS = '500';
 export const DEFAULT_LAG_MS = '200';
@@ -42,7 +43,7 @@ export function withReplicationMode<T>(argv: Argv<T>) {
   return argv
     .option('replication', {
       type: 'string',
-      choices: ['log', 'checkpoint'] as const,
+      choices: REPLICATIONS,
       default: 'log' as const,
       describe: 'the backup follows the log, or holds the newest of many checkpoints without executing',
     })
@@ -59,7 +60,7 @@ export function withReplicationMode<T>(argv: Argv<T>) {
 }
 
 /** Time between checkpoints, null when backups follow the log. @throws ConfigError */
-export function checkpointInterval(args: { replication: 'log' | 'checkpoint'; checkpointMs: string }): number | null {
+export function checkpointInterval(args: { replication: Replication; checkpointMs: string }): number | null {
   const ms = parseCount('--checkpoint-ms', args.checkpointMs, 1, 60_000);
   return args.replication === 'checkpoint' ? ms : null;
 }

@@ -20,6 +20,7 @@ import {
 import { pairDrives } from '../replica/drive-options.js';
 import { ARBITER_HELP, needsDiskServer, pairArbiter } from '../replica/open-arbiter.js';
 import { guestExitStatus } from '../replica/result.js';
+import type { Replication } from '../replica/replication.js';
 import { openConsole, openKey } from '../replica/surroundings.js';
 import { ephemeralName, makeRunDirectory, removeRunDirectory } from '../replica/run-directory.js';
 import {
@@ -52,7 +53,7 @@ interface PairArguments extends MachineArguments, TypistArguments {
   readonly detectMs: string;
   readonly lagMs: string;
   readonly digestMs: string;
-  readonly replication: 'log' | 'checkpoint';
+  readonly replication: Replication;
   readonly checkpointMs: string;
   readonly logWindowKib: string;
   readonly json: boolean;

@@ -11,6 +11,7 @@ import {
 import { ParentLink, underParent } from '../replica/parent-link.js';
 import { openPool, POOL_HELP } from '../replica/etcd-pool.js';
 import { guestExitStatus } from '../replica/result.js';
+import type { Replication } from '../replica/replication.js';
 import { ephemeralName, makeRunDirectory } from '../replica/run-directory.js';
 import { runLive } from '../replica/run-live.js';
 import { ARBITER_HELP, openArbiter } from '../replica/open-arbiter.js';
@@ -42,7 +43,7 @@ interface PrimaryArguments extends MachineArguments {
   readonly lagMs: string;
   readonly digestMs: string;
   readonly killAt: string | undefined;
-  readonly replication: 'log' | 'checkpoint';
+  readonly replication: Replication;
   readonly checkpointMs: string;
   readonly logWindowKib: string;
   readonly runDirectory: string | undefined;

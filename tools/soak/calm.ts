@@ -1,5 +1,6 @@
 /** The quiet part of a soak test: a pair whose guest takes all of two cores, and nothing dies. Whoever is given up was a false alarm. */
 import * as z from 'zod';
+import type { Replication } from '../replica/replication.js';
 
 /** The guest computes without a pause, and a timer interrupts it. */
 const GUEST = ['timer', '--append', 'hz=1000 ticks=0'] as const;
@@ -29,7 +30,7 @@ export interface CalmTotals {
 }
 
 /** The arguments of `ft86 pair`, which runs until it is interrupted. */
-export function calmRun(detectMs: number, replication: 'log' | 'checkpoint'): string[] {
+export function calmRun(detectMs: number, replication: Replication): string[] {
   const mode = replication === 'log' ? [] : ['--replication', replication];
   return [...GUEST, '--detect-ms', String(detectMs), '--replace', ...mode, '--json'];
 }

@@ -1,5 +1,6 @@
 /** Which parts of a pair's world die, and when: the same numbers give the same round. */
 import { SeededRandom } from '../load/seeded-random.js';
+import type { Replication } from '../replica/replication.js';
 
 /** everything: the pair with its parent and the disk server, at one moment. */
 export const VICTIMS = ['primary', 'backup', 'disk-server', 'switch', 'everything'] as const;
@@ -22,7 +23,7 @@ export type DiskWay = 'shared' | 'backup-reads' | 'own';
 /** What the rounds of a run have in common. */
 export interface CrashWays {
   readonly server: DiskServerKind;
-  readonly replication: 'log' | 'checkpoint';
+  readonly replication: Replication;
 }
 
 export interface CrashRound extends CrashWays {

@@ -11,6 +11,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ConfigError } from '../../emulator/errors.js';
 import { parseCount } from '../key-values.js';
+import { REPLICATIONS } from '../replica/replication.js';
 import { planCrashRound, VICTIMS, type CrashWays, type Victim } from './crash-plan.js';
 import { runCrashRound } from './crash-round.js';
 
@@ -25,7 +26,7 @@ const args = await yargs(hideBin(process.argv))
     default: 'ft86' as const,
     describe: 'of shared disks: ours, or nbdkit with a cache that is lost with it',
   })
-  .option('replication', { choices: ['log', 'checkpoint'] as const, default: 'log' as const, describe: 'as for pair' })
+  .option('replication', { choices: REPLICATIONS, default: 'log' as const, describe: 'as for pair' })
   .option('json', { type: 'boolean', default: false, describe: 'print one JSON object' })
   .strict()
   .parseAsync();

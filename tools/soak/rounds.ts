@@ -3,6 +3,7 @@
  * random moments and are replaced, and a client that knows what it was told.
  */
 import { SeededRandom } from '../load/seeded-random.js';
+import type { Replication } from '../replica/replication.js';
 
 /** Operations a second: what a pair on a busy host keeps up with. */
 const RATE = 300;
@@ -18,7 +19,7 @@ export interface Round {
 }
 
 /** Round `index` of a soak with this seed; the same numbers give the same round. */
-export function makeRound(seed: number, index: number, replication: 'log' | 'checkpoint', killsMax: number): Round {
+export function makeRound(seed: number, index: number, replication: Replication, killsMax: number): Round {
   const random = new SeededRandom(seed, index);
   const kills = 1 + random.below(killsMax);
   let atMs = FIRST_KILL_MS;

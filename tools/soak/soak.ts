@@ -16,6 +16,7 @@ import { hideBin } from 'yargs/helpers';
 import { ConfigError } from '../../emulator/errors.js';
 import { projectRoot } from '../images/manifest.js';
 import { parseCount } from '../key-values.js';
+import { REPLICATIONS } from '../replica/replication.js';
 import { calmRun, calmSchema, totalsOfCalm } from './calm.js';
 import { ResidentWatch, residentFaults } from './resident.js';
 import { makeRound } from './rounds.js';
@@ -30,7 +31,7 @@ const args = await yargs(hideBin(process.argv))
   .option('minutes', { type: 'string', default: '30', describe: 'begin no new round after this time' })
   .option('seed', { type: 'string', default: '1', describe: 'another seed: other kills at other moments' })
   .option('kills', { type: 'string', default: String(KILLS_MAX), describe: 'kills in a round at most' })
-  .option('replication', { choices: ['log', 'checkpoint'] as const, default: 'log' as const, describe: 'as for pair' })
+  .option('replication', { choices: REPLICATIONS, default: 'log' as const, describe: 'as for pair' })
   .option('json', { type: 'boolean', default: false, describe: 'print one JSON object' })
   .option('calm', { type: 'boolean', default: false, describe: 'full load on two cores, and no kills: false alarms' })
   .option('take-overs', { type: 'string', describe: 'kill so many primaries, one a pair, and measure the silence' })

@@ -4,6 +4,7 @@
  * has false alarms there) is replaced, so that the kill finds a pair that is whole.
  */
 import { SeededRandom } from '../load/seeded-random.js';
+import type { Replication } from '../replica/replication.js';
 import { percentile, type RoundResult } from './totals.js';
 
 const RATE = 300;
@@ -14,12 +15,7 @@ const OPERATIONS = 750;
 export const GAP_MS_MAX = 250;
 
 /** The arguments of `ft86 pair` for kill `index`. */
-export function takeOverRun(
-  seed: number,
-  index: number,
-  detectMs: number,
-  replication: 'log' | 'checkpoint',
-): string[] {
+export function takeOverRun(seed: number, index: number, detectMs: number, replication: Replication): string[] {
   const random = new SeededRandom(seed, index);
   const kill = `primary@ms:${KILL_MS.from + random.below(KILL_MS.spread)}`;
   const load = `kv:ops=${OPERATIONS},clients=${CLIENTS},rate=${RATE},seed=${1 + random.below(1_000_000)}`;

@@ -1,12 +1,19 @@
 /**
  * Goal: a loop steps when its time has come or when it is woken, never twice for one of them, and never after it was stopped.
- * Method: loops on real timers whose steps say when they want the next.
+ * Method: loops whose steps say when they want the next, on timers that the test moves on.
  */
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { hostMs } from '../../../tools/replica/host-time.js';
 import { RunLoop } from '../../../tools/replica/run-loop.js';
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const sleep = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);
 
 /** A loop whose steps want what `wants` says, and when they were. */
 function looping(wants: (step: number) => number | null): { readonly loop: RunLoop; readonly steps: number[] } {
