@@ -26,12 +26,12 @@ void core_start_instruction_again(core *c)
 
 static bool boundary_needed(core *c)
 {
-    if (c->config.count_by_instruction || c->replay_active || !c->block)
+    if (c->config.count_by_instruction || c->replay_active || !c->running)
         return false;                        /* a boundary follows this instruction anyway */
     if (!stop_wanted(c) && instructions_left(c) >= 0)
         return false;
-    int index = block_instruction_index(c->block, linear_pc(c));
-    return index >= 0 && index != FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - 1;
+    int index = block_instruction_index(running_block(c), linear_pc(c));
+    return index >= 0 && index != FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - 1;
 }
 
 /* restartable: EIP is synchronised, i.e. the access belongs to the instruction at EIP. */

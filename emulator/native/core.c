@@ -132,6 +132,7 @@ void core_destroy(core *c)
     if (c->rom_mapping)
         core_ram_release(c->rom_mapping);
     free(c->page_hash);
+    prologue_free_slots(c);
     free(c);
 }
 
@@ -281,11 +282,11 @@ static enum core_exit run_loop(core *c)
         }
         if (c->replaying || c->single_block)
             FIELD(c->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = 1;
-        c->block = NULL;
+        c->running = NULL;
         c->stop = STOP_NONE;
         c->stats.starts++;
         uc_err err = uc_emu_start(c->uc, env_u32(c, ENV_OFF_EIP), ~UINT64_C(0), 0, 0);
-        c->block = NULL;
+        c->running = NULL;
         c->in_callback = c->instruction_open = false;
         c->walking = WALK_NONE;
         if (err == UC_ERR_FETCH_PROT) {

@@ -1,6 +1,6 @@
 /* core_internal.h - state shared by the parts of the core; not for callers.
  *
- *   core.c     life cycle, run loop, injection      counting.c  block starts, exact stops
+ *   core.c     life cycle, run loop, injection      counting.c  block starts, exact stops   prologue.c  as emitted
  *   tlb.c      what the engine's TLB may hold       arch_tlb.c  what the guest's TLB holds
  *   events.c   exceptions, CPUID, RDTSC, MSRs       bus.c       ports and memory-mapped devices
  *   ram.c      RAM, dirty pages, digests            state.c     registers     save.c  saved state
@@ -17,7 +17,6 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_BYTES 4096u
-#define BLOCK_CACHE_BITS 16
 /* Device accesses one instruction can do: FXRSTOR from a device is 128 words, a misaligned one is split
  * into 512 bytes, a task switch out of and into device memory stays below 250. */
 #define ACCESS_LOG_MAX 1024
@@ -27,10 +26,13 @@
 /* Thread-local with the cheapest access a shared object can have; a few bytes, so they fit. */
 #define CORE_THREAD __thread __attribute__((tls_model("initial-exec")))
 
-/* One entry of the map "host return address of a block's prologue -> block". */
+/* What the start of a translated block looks at (prologue.c). */
+#define SLOT_UNPROVED UINT64_MAX
 struct block_slot {
-    uint64_t key;                        /* return address << 16 | instruction count, ^ epoch << 46 */
-    const TranslationBlock *tb;          /* bit 0 set: its last instruction must be a block of its own */
+    uint64_t key;                        /* the epoch in which its pages were proved + its instructions; SLOT_UNPROVED */
+    const TranslationBlock *tb;
+    bool known;                          /* it was looked at, ... */
+    bool last_alone;                     /* ... and its last instruction must be a block of its own */
 };
 
 /* The reason for which a block start left the engine; the run loop's own checks decide what follows. */
@@ -71,9 +73,8 @@ struct core {
      * budget is what the block prologue compares; when something must be checked at every block the
      * whole amount is moved to reserve, budget becomes 0 and every prologue takes the slow path. */
     int64_t budget;
-    const TranslationBlock *block;       /* the block being executed; NULL = count is exact as it is */
-    uint64_t epoch_mix;                  /* current epoch << EPOCH_SHIFT (counting.c) */
-    struct block_slot slots[1 << BLOCK_CACHE_BITS];
+    const struct block_slot *running;    /* of the block being executed; NULL = count is exact as it is */
+    uint64_t epoch;                      /* in steps of EPOCH_STEP (counting.c) */
     int64_t reserve;
     uint64_t target;
 
@@ -82,7 +83,8 @@ struct core {
     CPUX86State *env;
     core_config config;
     struct decode_features features;     /* what CPUID offers of decode.c's */
-    TCGContext *tcg;                     /* the translator's context, as it showed itself last */
+    struct block_slot **slot_chunks;     /* prologue.c */
+    size_t slot_chunk_count, slots_used;
     uintptr_t newest_code;               /* highest host code address generated since the last flush */
 
     uint32_t code_limit;                 /* of CS: what the blocks of this epoch that must respect one were held against */
@@ -140,6 +142,9 @@ struct core {
     char error[160];
 };
 
+/* The block being executed; NULL = count is exact as it is. */
+static inline const TranslationBlock *running_block(const core *c) { return c->running ? c->running->tb : NULL; }
+
 /* The core whose engine is executing on this thread: the engine's internal functions which ft86
  * interposes do not carry a user pointer. */
 extern CORE_THREAD core *core_current;
@@ -194,13 +199,14 @@ void core_refetch(core *c);                     /* after TOUCH_STALE; the caller
 void core_update_watch(core *c);                /* choose between fast and checked block starts */
 void core_give_back(core *c, int64_t n);         /* n instructions counted ahead have not retired */
 void core_settle(core *c);                      /* make the count exact at the synchronised EIP */
-void core_forget_blocks(core *c);
 void core_new_epoch(core *c);                   /* every block must prove its pages again */
 /* pae.c: read the pointers, if there are any; whether MOV to a control register is #GP, or is to load them; a walk begins */
 bool pae_is_on(const core *c);
 void pae_load(core *c);
 bool pae_refuses(core *c, int reg, uint32_t value, bool *loads);
 void pae_begin_walk(core *c);
+/* prologue.c */
+void prologue_free_slots(core *c);
 /* tlb.c */
 void core_arch_flush(core *c);
 void core_write_walked(core *c);                /* Accessed and Dirty bits of a walk that found its page */

@@ -1,17 +1,17 @@
 /* counting.c - exact instruction counts and exact stops, at the start of each translated block.
  *
- *   generated code: block prologue -> helper_check_exit_request (wrapped here)
- *       known block, enough budget           count it, go on                         (the hot path)
- *       otherwise -> block_start_slow: stop before it | run a shorter block | touch its pages | count it
+ *   generated code: the start of a block (prologue.c)
+ *       its pages are proved, enough budget      count it, go on                         (the hot path)
+ *       otherwise -> helper_check_exit_request (wrapped here)
+ *           -> block_start_slow: stop before it | run a shorter block | touch its pages | count it
  *
- * A block is found by the return address of its prologue. Its instruction count is added before it runs;
- * whatever leaves it early gives back the rest (core_settle). The map is keyed by an epoch as well: when
- * the guest's TLB loses entries of executed pages, a new epoch makes every block prove its pages again.
+ * A block's instructions are counted before it runs; whatever leaves it early gives back the rest (core_settle).
+ * When the guest's TLB loses entries of executed pages, a new epoch makes every block prove its pages again:
  *
- *   slot key = (return address << 16 | instruction count) ^ epoch << 46
+ *   slot key = epoch in which its pages were proved + instruction count
  *
- * The code buffer is at most 1 GiB, so two return addresses never differ in bits 30 and up alone, and the
- * epoch cannot make one look like another. Bit 63 set = page check still to be done. */
+ * Epochs are numbered in steps of more than a block's instructions and only grow, so key - epoch is the count, or
+ * negative: as an unsigned number larger than any budget. */
 #include <stdlib.h>
 #include <string.h>
 #include "core_internal.h"
@@ -21,24 +21,12 @@
 CORE_THREAD core *core_current;
 __thread struct probe_watch *probe_current;
 
-#define SLOT_INDEX(ra) ((((ra) >> 6) ^ ((ra) >> 22)) & ((1u << BLOCK_CACHE_BITS) - 1))
-#define EPOCH_SHIFT 46
-#define EPOCH_LOW ((UINT64_C(1) << EPOCH_SHIFT) - 1)
-#define EPOCH_MAX ((UINT64_C(1) << 17) - 1)
-#define UNPROVED (UINT64_C(1) << 63)
+#define EPOCH_STEP (UINT64_C(1) << 16)
 #define TOUCH_RESTARTS_MAX 1000
+/* Behind the first byte of a block's code: what the engine takes for a call in its first instruction. */
+#define RETURN_ADDRESS_MIN 3
 
-void core_forget_blocks(core *c) { memset(c->slots, 0, sizeof c->slots); }
-
-void core_new_epoch(core *c)
-{
-    uint64_t epoch = c->epoch_mix >> EPOCH_SHIFT;
-    if (epoch == EPOCH_MAX) {
-        core_forget_blocks(c);
-        epoch = 0;
-    }
-    c->epoch_mix = (epoch + 1) << EPOCH_SHIFT;
-}
+void core_new_epoch(core *c) { c->epoch += EPOCH_STEP; }
 
 void core_update_watch(core *c)
 {
@@ -67,12 +55,12 @@ void core_settle(core *c)
         c->instruction_open = false;
         return;
     }
-    if (!c->block)
+    if (!c->running)
         return;
-    int index = block_instruction_index(c->block, pc);
+    int index = block_instruction_index(running_block(c), pc);
     if (index >= 0)
-        core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
-    c->block = NULL;
+        core_give_back(c, FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - index);
+    c->running = NULL;
 }
 
 uint64_t core_count(core *c)
@@ -80,10 +68,10 @@ uint64_t core_count(core *c)
     uint64_t end = end_count(c);
     if (c->config.count_by_instruction)
         return end - (c->in_callback && c->instruction_open ? 1 : 0);
-    if (c->block) {
-        int index = block_instruction_index(c->block, linear_pc(c));
+    if (c->running) {
+        int index = block_instruction_index(running_block(c), linear_pc(c));
         if (index >= 0)
-            return end - (uint64_t)(FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+            return end - (uint64_t)(FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - index);
     }
     return end;
 }
@@ -93,7 +81,7 @@ uint64_t core_count(core *c)
 static __attribute__((noinline, noreturn)) void stop_before_block(core *c, uintptr_t ra)
 {
     c->stop = STOP_ASKED;
-    c->block = NULL;
+    c->running = NULL;
     uc_emu_stop(c->uc);
     cpu_loop_exit_restore_x86_64(c->cpu, ra);
 }
@@ -101,15 +89,13 @@ static __attribute__((noinline, noreturn)) void stop_before_block(core *c, uintp
 /* Run a block of at most `instructions` instead; 0 = look for the block again. */
 static __attribute__((noinline, noreturn)) void replace_block(core *c, uintptr_t ra, uint32_t instructions)
 {
-    c->block = NULL;
+    c->running = NULL;
     if (c->replaying || c->single_block)
         instructions = 1;
     if (instructions)
         FIELD(c->cpu, CPU_OFF_CFLAGS_NEXT_TB, uint32_t) = instructions;
     cpu_loop_exit_restore_x86_64(c->cpu, ra);
 }
-
-#define LAST_ALONE 1u
 
 static bool is_prefix(uint8_t byte)
 {
@@ -135,28 +121,6 @@ static bool loop_needs_own_block(core *c, const TranslationBlock *tb)
     return false;
 }
 
-static const TranslationBlock *block_of(const struct block_slot *s)
-{
-    return (const TranslationBlock *)((uintptr_t)s->tb & ~(uintptr_t)LAST_ALONE);
-}
-
-/* Find the block behind a return address. The result stays unproved until its pages are touched. */
-static const TranslationBlock *find_block(core *c, struct block_slot *s, uintptr_t ra)
-{
-    uint64_t key = (uint64_t)ra << 16;
-    if (s->tb && !(((s->key ^ key) & EPOCH_LOW) >> 16)) {
-        c->stats.revalidations++;
-        return block_of(s);
-    }
-    const TranslationBlock *tb = tcg_tb_lookup_x86_64(c->tcg, ra);
-    if (!tb)
-        abort();                                  /* impossible: ra is inside a block that is running */
-    s->tb = loop_needs_own_block(c, tb) ? (const TranslationBlock *)((uintptr_t)tb | LAST_ALONE) : tb;
-    s->key = (key | FIELD(tb, TB_OFF_ICOUNT, uint16_t)) ^ c->epoch_mix ^ UNPROVED;
-    c->stats.slot_misses++;
-    return tb;
-}
-
 void core_refetch(core *c)
 {
     c->stats.touch_restarts++;
@@ -165,23 +129,34 @@ void core_refetch(core *c)
     core_tlb_flush(c);
 }
 
+static void look_at(core *c, struct block_slot *s)
+{
+    if (s->known) {
+        c->stats.revalidations++;
+        return;
+    }
+    c->stats.slot_misses++;
+    s->last_alone = loop_needs_own_block(c, s->tb);
+    s->known = true;
+}
+
 static void prove_pages(core *c, struct block_slot *s, uintptr_t ra, int64_t n)
 {
-    uint32_t whole = (uint32_t)code_limit_instructions(c->env, block_of(s));
+    uint32_t whole = (uint32_t)code_limit_instructions(c->env, s->tb);
     if (whole == 0 && c->triple_fault)
         stop_before_block(c, ra);
     if (whole == 0) {
-        c->block = NULL;
+        c->running = NULL;
         c->single_block = false;
         core_update_watch(c);
         raise_exception_err_ra_x86_64(c->env, VECTOR_PROTECTION, 0, ra);
     }
     if (whole < n)
         replace_block(c, ra, whole);
-    switch (touch_block(c, block_of(s), &whole)) {
+    switch (touch_block(c, s->tb, &whole)) {
     case TOUCH_OK:
         c->touch_restarts = 0;
-        s->key = ((uint64_t)ra << 16 | (uint64_t)n) ^ c->epoch_mix;
+        s->key = c->epoch + (uint64_t)n;
         return;
     case TOUCH_SPLIT:
         c->stats.page_splits++;
@@ -196,8 +171,9 @@ static void prove_pages(core *c, struct block_slot *s, uintptr_t ra, int64_t n)
 /* Everything that is not "count and go on". Returns normally if the block may run. */
 static __attribute__((noinline)) void block_start_slow(core *c, struct block_slot *s, uintptr_t ra)
 {
-    const TranslationBlock *tb = find_block(c, s, ra);
+    const TranslationBlock *tb = s->tb;
     int64_t n = FIELD(tb, TB_OFF_ICOUNT, uint16_t), left = instructions_left(c);
+    look_at(c, s);
     bool resumes = n > 1 && (FIELD(tb, TB_OFF_FLAGS, uint32_t) & EFLAGS_RF);
     if (resumes && (c->replaying || (left > 0 && !stop_wanted(c))))
         replace_block(c, ra, 1);                  /* RF is for one instruction (debug.c) */
@@ -213,10 +189,10 @@ static __attribute__((noinline)) void block_start_slow(core *c, struct block_slo
             c->stats.tails++;
             replace_block(c, ra, (uint32_t)left);
         }
-        if ((uintptr_t)s->tb & LAST_ALONE)
+        if (s->last_alone)
             replace_block(c, ra, (uint32_t)n - 1);
     }
-    if ((s->key ^ (uint64_t)ra << 16 ^ c->epoch_mix) >> 16)
+    if (s->key - c->epoch >= EPOCH_STEP)
         prove_pages(c, s, ra, n);
     c->single_block = false;
     if (c->replaying) {
@@ -233,48 +209,23 @@ static __attribute__((noinline)) void block_start_slow(core *c, struct block_slo
         c->reserve -= n;
     else
         c->budget -= n;
-    c->block = tb;
+    c->running = s;
 }
 
-/* The hot path: once per executed block. */
-void __wrap_helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot)
+/* What prologue.c emits has counted the block already. */
+void __wrap_helper_check_exit_request_x86_64(void *of, uint32_t delay_slot)
 {
     core *c = core_current;
-    uintptr_t ra = (uintptr_t)__builtin_return_address(0);
-    (void)uc, (void)delay_slot;
-    if (__builtin_expect(!c, 0)) {
+    struct block_slot *s = of;
+    (void)delay_slot;
+    if (!c) {
         if (probe_current)
-            probe_note_prologue(probe_current, ra);
+            probe_note_prologue(probe_current, (uintptr_t)__builtin_return_address(0));
         return;
     }
-#ifdef FT86_UNCOUNTED                             /* what the core would do without counting, for the bench */
-    return;
-#endif
-    struct block_slot *s = &c->slots[SLOT_INDEX(ra)];
-    uint64_t n = s->key ^ c->epoch_mix ^ (uint64_t)ra << 16;   /* the block's count if the key matches */
-    if (__builtin_expect(n >> 16 != 0, 0) || __builtin_expect((int64_t)n > c->budget, 0)) {
-        block_start_slow(c, s, ra);
-        return;
-    }
-    c->budget -= (int64_t)n;
-    c->block = s->tb;
-}
-
-/* Host code addresses only grow until the code buffer is flushed; a smaller one means that all
- * remembered return addresses are void. */
-int __wrap_tcg_gen_code_x86_64(TCGContext *tcg, TranslationBlock *tb)
-{
-    core *c = core_current;
-    if (c) {
-        uintptr_t code = FIELD(tb, TB_OFF_TC_PTR, uintptr_t);
-        if (code <= c->newest_code)
-            core_forget_blocks(c);
-        c->newest_code = code;
-        c->tcg = tcg;
-    } else if (probe_current) {
-        probe_current->tcg = tcg;
-    }
-    return __real_tcg_gen_code_x86_64(tcg, tb);
+    c->budget += (int64_t)(s->key - c->epoch);
+    c->running = NULL;
+    block_start_slow(c, s, FIELD(s->tb, TB_OFF_TC_PTR, uintptr_t) + RETURN_ADDRESS_MIN);
 }
 
 /* A store hit the block it belongs to (self-modifying code): the engine has set EIP back to the store

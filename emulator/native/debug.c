@@ -130,10 +130,10 @@ void debug_access(CPUX86State *env, uint32_t at, uint32_t bytes, bool store, uin
     uint32_t hits = (FIELD(env, ENV_OFF_DR + 8 * 7, uint32_t) & 0xff) ? data_breakpoints(env, at, bytes, store) : 0;
     if (!hits)
         return;
-    if (c->block && !c->config.count_by_instruction) {
+    if (c->running && !c->config.count_by_instruction) {
         cpu_restore_state_x86_64(c->cpu, host_pc, false);
-        int index = block_instruction_index(c->block, linear_pc(c));
-        if (index != FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - 1)
+        int index = block_instruction_index(running_block(c), linear_pc(c));
+        if (index != FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - 1)
             core_start_instruction_again(c);
     }
     c->debug_hits |= hits;

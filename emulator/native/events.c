@@ -84,16 +84,16 @@ bool core_exception_storm(core *c)
 
 static void end_instruction(core *c)
 {
-    c->block = NULL;
+    c->running = NULL;
     c->instruction_open = false;
 }
 
 /* A port breakpoint's trap comes in the middle of a block: what follows EIP there has not retired. */
 static void give_back_behind(core *c)
 {
-    int index = c->block ? block_instruction_index(c->block, linear_pc(c)) : -1;
+    int index = c->running ? block_instruction_index(running_block(c), linear_pc(c)) : -1;
     if (index > 0)
-        core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+        core_give_back(c, FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - index);
 }
 
 /* The engine has moved EIP past an INT, INT3 or INTO before it asks for the delivery. A fault during the
@@ -105,11 +105,11 @@ static void open_software_interrupt(core *c)
     uint32_t next = linear_pc(c), pc = next;
     if (c->config.count_by_instruction) {
         pc = c->last_instruction_pc;
-    } else if (c->block) {
-        int index = block_instruction_index(c->block, next);
-        pc = block_instruction_at(c->block, index > 0 ? index - 1 : FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - 1);
+    } else if (c->running) {
+        int index = block_instruction_index(running_block(c), next);
+        pc = block_instruction_at(running_block(c), index > 0 ? index - 1 : FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - 1);
         if (index > 0)
-            core_give_back(c, FIELD(c->block, TB_OFF_ICOUNT, uint16_t) - index);
+            core_give_back(c, FIELD(running_block(c), TB_OFF_ICOUNT, uint16_t) - index);
     }
     uint32_t base = (uint32_t)FIELD(c->env, ENV_OFF_SEGS + SEG_CS * SEG_STRIDE + SEG_OFF_BASE, uint64_t);
     FIELD(c->env, ENV_OFF_EIP, uint64_t) = pc - base;

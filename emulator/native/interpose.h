@@ -18,7 +18,6 @@ void __real_x86_stl_phys_notdirty_x86_64(CPUState *cpu, uint64_t pa, uint32_t va
 void __real_tlb_flush_x86_64(CPUState *cpu);
 void __real_tlb_flush_page_x86_64(CPUState *cpu, uint64_t va);
 void __real_tlb_reset_dirty_by_vaddr_x86_64(CPUState *cpu, uint64_t va, uint64_t bytes);
-int __real_tcg_gen_code_x86_64(TCGContext *tcg, TranslationBlock *tb);
 void __real_cpu_loop_exit_noexc_x86_64(CPUState *cpu) __attribute__((noreturn));
 void __real_cpu_loop_exit_x86_64(CPUState *cpu) __attribute__((noreturn));
 void __real_qemu_system_reset_request(uc_engine *uc);

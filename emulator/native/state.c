@@ -173,8 +173,7 @@ void core_flush_translations(core *c)
     core *outer = core_current;
     core_current = c;
     uc_ctl_flush_tb(c->uc);
-    core_forget_blocks(c);
-    c->block = NULL;
+    c->running = NULL;
     core_current = outer;
 }
 

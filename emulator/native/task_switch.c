@@ -147,7 +147,7 @@ static void task_switch(CPUX86State *env, uint32_t selector, enum task_source so
         set_busy(&s, selector, true);
     enter(env, selector, d, image.cr3);
     s.host_pc = 0;                       /* what follows is no fault of the instruction, which has retired */
-    core_current->block = NULL;
+    core_current->running = NULL;
     core_current->instruction_open = core_current->interrupt_open = false;
     task_load(&s, &image);
     trap_wanted = image.trap;

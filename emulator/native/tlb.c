@@ -92,7 +92,7 @@ void __wrap_tlb_set_page_with_attrs_x86_64(CPUState *cpu, uint64_t va, uint64_t 
 /* Walk for a data access; the entry it finds wanting goes first, whatever comes of the walk. */
 static bool walk_data(core *c, uint64_t va, int size, int access, int mmu_idx, bool probe, uintptr_t ra, uint32_t slot)
 {
-    uint64_t old = arch_find(&c->arch, slot), old_epoch = c->epoch_mix;
+    uint64_t old = arch_find(&c->arch, slot), old_epoch = c->epoch;
     if (old) {
         if (arch_drop(&c->arch, slot))
             core_new_epoch(c);
@@ -109,8 +109,8 @@ static bool walk_data(core *c, uint64_t va, int size, int access, int mmu_idx, b
     uint64_t now = arch_find(&c->arch, slot);
     if (ok && (old & ARCH_EXECUTED) && now && arch_page(now) == arch_page(old) && (now & PROT_X)) {
         arch_mark_executed(&c->arch, slot);   /* more rights, same page: no block need prove it again */
-        if (c->epoch_mix > old_epoch)
-            c->epoch_mix = old_epoch;
+        if (c->epoch > old_epoch)
+            c->epoch = old_epoch;
     }
     return ok;
 }

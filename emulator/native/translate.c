@@ -198,7 +198,7 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 {
     if (probe_current && function == (void *)helper_inb_x86_64 && arguments[0] != (char *)tcg + TCG_OFF_ENV)
         probe_current->translator_differs = true;
-    if (debug_before_call(tcg, function))
+    if (prologue_replaces(tcg, function) || debug_before_call(tcg, function))
         return;
     if (now.icebp && function == (void *)helper_raise_interrupt_x86_64)
         checks_ask(tcg, ASK_ICEBP | now.icebp);
@@ -335,14 +335,13 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
     start_afresh();
     checks_begin_block();
     debug_begin_block(tb);
-    if (c ? c->config.cpuid_rows == 0 : !probe_current) {
-        __real_translator_loop_x86_64(ops, block, cpu, tb, instructions_max);
-        return;
-    }
+    prologue_begin(tb);
     struct translator_ops ours = *ops;
     now.engine = ops->translate;
-    ours.translate = translate_one;
+    if (c ? c->config.cpuid_rows != 0 : !!probe_current)
+        ours.translate = translate_one;
     __real_translator_loop_x86_64(&ours, block, cpu, tb, instructions_max);
+    prologue_end();
     if (!c && (!FIELD(block, DISAS_OFF_IS_JMP, int32_t) ||
                FIELD(block, DISAS_OFF_PC_NEXT, uint64_t) !=
                    FIELD(tb, TB_OFF_PC, uint64_t) + FIELD(tb, TB_OFF_SIZE, uint16_t)))

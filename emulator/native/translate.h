@@ -1,4 +1,4 @@
-/* translate.h - what translate_values.c and translate_x87.c do while translate.c translates an instruction. */
+/* translate.h - what translate_values.c, translate_x87.c and prologue.c do while translate.c translates a block. */
 #ifndef FT86_TRANSLATE_H
 #define FT86_TRANSLATE_H
 #include "core_internal.h"
@@ -15,4 +15,8 @@ void x87_forget(void);
 void x87_begin_instruction(const core *c, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at));
 void x87_before_store(TCGContext *tcg, uintptr_t *value, uintptr_t *at, int type);
 void x87_after_store(TCGContext *tcg);
+/* prologue.c: a block's translation begins; whether something else is emitted for a call; the translation ends */
+void prologue_begin(const TranslationBlock *tb);
+bool prologue_replaces(TCGContext *tcg, void *function);
+void prologue_end(void);
 #endif

@@ -17,10 +17,8 @@
 #define OPCODE_X87_LAST 0xdf
 #define OPCODE_FCMOV 0xda                /* and DB, the inverse conditions */
 #define HF_NO_FPU 0xc00u                 /* CR0.EM or CR0.TS: #NM comes before everything */
-#define LABEL_PRESENT 1
 
 void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
-void __real_tcg_gen_op1_x86_64(TCGContext *tcg, int operation, uintptr_t operand);
 void *__real_tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 void *__wrap_tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 
@@ -94,8 +92,7 @@ void x87_after_store(TCGContext *tcg)
 {
     if (!now.label)
         return;
-    FIELD(now.label, 0, uint8_t) |= LABEL_PRESENT;
-    __real_tcg_gen_op1_x86_64(tcg, OPERATION_SET_LABEL, (uintptr_t)now.label);
+    label_set(tcg, now.label);
     tcg_temp_free_internal_x86_64(tcg, now.value);
     tcg_temp_free_internal_x86_64(tcg, now.address);
     now.label = NULL;
