@@ -22,6 +22,8 @@ const RETRY_MS = 10;
 /** How long a connection may take to be made: a packet that is lost on its way costs one short attempt, a long way the first ones. */
 const DIAL_MS_MIN = 50;
 const DIAL_MS_MAX = 400;
+/** What was said so short ago need not be repeated to show that this side lives. */
+const SAID_MS = 10;
 
 export interface BackupChannelOptions {
   readonly connection: FrameConnection;
@@ -58,6 +60,7 @@ export class BackupChannel {
   readonly #stall: StallWatch;
   /** When the connection before the present one carried something for the last time. */
   #brokenMs = 0;
+  #saidMs = -Infinity;
 
   constructor(options: BackupChannelOptions, hooks: BackupChannelHooks) {
     this.#options = options;
@@ -78,7 +81,14 @@ export class BackupChannel {
 
   /** A message that is lost when there is no connection: all of a backup's are repeated, or void without it. */
   send(message: Message): void {
-    if (this.#state === 'whole' || this.#state === 'replacing') this.#connection?.send(encodeMessage(message));
+    if (this.#state !== 'whole' && this.#state !== 'replacing') return;
+    this.#connection?.send(encodeMessage(message));
+    this.#saidMs = hostMs();
+  }
+
+  /** Nothing was said for a while. */
+  get quiet(): boolean {
+    return hostMs() - this.#saidMs >= SAID_MS;
   }
 
   /** A heartbeat of the live replica came beside the channel. */

@@ -52,7 +52,7 @@ export class BackupSession {
       },
       look: () => {
         this.#guard(() => {
-          if (this.#state === 'replaying') this.#acknowledge();
+          if (this.#channel.quiet) this.#acknowledge();
         });
       },
       heardBeside: () => {
@@ -175,7 +175,6 @@ export class BackupSession {
         return;
       case 'heartbeat':
         this.replica?.consoleReleased(message.consoleReleased);
-        this.#acknowledge();
         return;
       case 'yield':
         this.#suspect('handed-over');

@@ -9,8 +9,11 @@ import { SliceSize } from '../../hypervisor/ft/slice-size.js';
 import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
 
-/** What is executed is said so long after anything was; acknowledgements, which go out as frames arrive, say it as well. */
-const REPORT_MS = 2;
+/**
+ * What is executed is said so long after anything was. Acknowledgements, which go out as frames arrive, say it as well, and a
+ * live replica that runs sends a frame every 10 ms; one that rests has left its backup more work than that (lag-governor.ts).
+ */
+const REPORT_MS = 10;
 
 export interface FollowerOptions {
   /** Share of full speed at which this backup executes (for tests of the lag governor). */

@@ -20,6 +20,8 @@ import { hostMs } from './host-time.js';
 import { Samples } from './result.js';
 
 const NO_HEAD = new Uint8Array(0);
+/** What was said so short ago serves as a heartbeat. */
+const SAID_MS_MAX = 12;
 
 export interface PrimaryLinkOptions {
   readonly detectMs: number;
@@ -59,6 +61,10 @@ export class PrimaryLink {
   #ended = false;
   #yielded = false;
   #brokenMs = 0;
+  /** When the newest frame of the log was sent. */
+  #saidMs = -Infinity;
+  /** What the backup was told last over the present connection. */
+  #toldReleased = -1;
   /** Execution lag as the backup measures it. */
   readonly lag = new Samples();
   lagMs = 0;
@@ -89,6 +95,7 @@ export class PrimaryLink {
     if (this.#closed) return;
     const now = hostMs();
     this.#lastSeq = lastSeq;
+    this.#saidMs = now;
     this.#detector.expectsAck(now);
     this.#governor.sent(lastSeq, now);
     this.#send([{ head: LOG_HEAD, body: frame }], lastSeq);
@@ -137,8 +144,12 @@ export class PrimaryLink {
     this.#connection?.send(encodeMessage({ type: 'yield' }));
   }
 
+  /** Say that this side lives, unless the log does, and what of the console has left. */
   heartbeat(consoleReleased: number): void {
-    if (!this.#closed) this.#connection?.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
+    const said = hostMs() - this.#saidMs < Math.min(SAID_MS_MAX, this.#options.detectMs / 16);
+    if (this.#closed || (said && consoleReleased === this.#toldReleased)) return;
+    this.#toldReleased = consoleReleased;
+    this.#connection?.send(encodeMessage({ type: 'heartbeat', consoleReleased }));
   }
 
   /** The backup lives, as another way than the channel has shown. */
@@ -186,6 +197,7 @@ export class PrimaryLink {
 
   #listen(connection: FrameConnection): void {
     this.#connection = connection;
+    this.#toldReleased = -1;
     this.#stall.begin(connection.bytesReceived, hostMs());
     connection.onFrame = (bytes) => {
       this.#receive(bytes);
