@@ -9,7 +9,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { lookup } from 'node:dns';
+import { isIP, isIPv6 } from 'node:net';
 import { ReplicaError } from '../../emulator/errors.js';
 import { parseAddress } from '../../hypervisor/channel/address.js';
 import { SECRET_BYTES, SESSION_BYTES } from '../../hypervisor/channel/heartbeat.js';
@@ -183,7 +184,15 @@ export function joinHeartbeats(connection: FrameConnection, welcome: Welcome, he
 }
 
 function makeSocket(host: string): Socket {
-  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+  const socket = createSocket({
+    type: isIPv6(host) ? 'udp6' : 'udp4',
+    // What is a number already would be looked up for each datagram, too.
+    lookup: (name, options, found) => {
+      const family = isIP(name);
+      if (family === 0) lookup(name, options, found);
+      else found(null, name, family);
+    },
+  });
   // A link that is down: heard as silence, not as an error.
   socket.on('error', () => undefined);
   return socket;

@@ -15,6 +15,9 @@ import { joinHeartbeats, type HeartbeatPeer } from './heartbeat-socket.js';
 import { hostMs } from './host-time.js';
 
 const WATCH_MS = 20;
+/** Looks at the clock for each heartbeat beside the channel, and the time-out below which there is one at each. */
+const LOOKS_PER_BEAT = 2;
+const SHORT_DETECT_MS = 160;
 
 export interface PrimaryWatchHooks {
   /** A sign of life. */
@@ -30,11 +33,14 @@ export interface PrimaryWatchHooks {
 export class PrimaryWatch {
   readonly #hooks: PrimaryWatchHooks;
   readonly #detector: FailureDetector;
+  readonly #looksPerBeat: number;
+  #looks = 0;
   #heartbeat: HeartbeatPeer | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(detectMs: number, hooks: PrimaryWatchHooks) {
     this.#hooks = hooks;
+    this.#looksPerBeat = detectMs < SHORT_DETECT_MS ? 1 : LOOKS_PER_BEAT;
     this.#detector = new FailureDetector({ timeoutMs: detectMs }, hostMs());
   }
 
@@ -75,7 +81,7 @@ export class PrimaryWatch {
   }
 
   #look(): void {
-    this.#heartbeat?.beat();
+    if (this.#looks++ % this.#looksPerBeat === 0) this.#heartbeat?.beat();
     this.#hooks.look();
     if (!this.#detector.suspects(hostMs())) return;
     // This process itself may have been stopped: what lies unread in the sockets counts as life.

@@ -50,6 +50,33 @@ describe('of a join there is', () => {
   });
 });
 
+describe('of a long join', () => {
+  test('each that arrives is a sign of life, wherever others were lost; none is one twice', () => {
+    const [ours, theirs] = [backup(), live()];
+    const received: Uint8Array[] = [];
+    for (let i = 1; i <= 300; i++) {
+      const datagram = ours.next()!;
+      expect(datagram).toEqual(encodeHeartbeat({ sender: 'backup', epoch: 3, counter: i }, keys));
+      if (i % 7 === 0 || (i > 90 && i < 150)) continue;
+      expect(theirs.receive(datagram)).toBe(true);
+      received.push(datagram);
+    }
+    for (const datagram of received) expect(theirs.receive(datagram)).toBe(false);
+    expect(theirs.counts).toEqual({ ...NOTHING, received: received.length, stale: received.length });
+  });
+
+  test('one that is expected, but for one bit, is none', () => {
+    const [ours, theirs] = [backup(), live()];
+    expect(theirs.receive(ours.next()!)).toBe(true);
+    for (let bit = 0; bit < 8 * 48; bit++) {
+      const forged = Uint8Array.from(encodeHeartbeat({ sender: 'backup', epoch: 3, counter: 2 }, keys));
+      forged[bit >> 3]! ^= 1 << (bit & 7);
+      expect(theirs.receive(forged)).toBe(false);
+    }
+    expect(theirs.receive(ours.next()!)).toBe(true);
+  });
+});
+
 describe('of a join that is over', () => {
   test.each(DATAGRAMS)('%s: counts no more', (_, datagram) => {
     const session = backup();
