@@ -56,6 +56,8 @@ interface Received {
   readonly seq: number;
 }
 
+/** Entries whose acknowledgement something outside waits for: an output, or who asked for what is controlled. */
+const AWAITED: ReadonlySet<Entry['kind']> = new Set(['output', 'control']);
 /** Entries that do not act on the machine. */
 const PASSIVE: ReadonlySet<Entry['kind']> = new Set(['output', 'mark']);
 /** Console bytes kept for a take-over at most; the primary reports what left well before that. */
@@ -122,17 +124,24 @@ export class BackupReplica {
     return this.#comparedDigest;
   }
 
-  /** Take over a whole frame or nothing. Borrowed memory (byte-pool.ts) is given back when all of it is executed. @throws DecodeError when it is damaged, out of sequence or too much to hold */
-  receive(frame: Uint8Array): void {
+  /**
+   * Take over a whole frame or nothing. Borrowed memory (byte-pool.ts) is given back when all of it is executed.
+   * @returns whether something outside waits for its acknowledgement
+   * @throws DecodeError when it is damaged, out of sequence or too much to hold
+   */
+  receive(frame: Uint8Array): boolean {
     const decoded = decodeFrame(frame, { seq: this.#nextSeq, at: this.#newestAt });
     this.#flow.sent(this.#nextSeq + decoded.entries.length - 1, frame.length);
     if (this.#flow.full(0)) throw new DecodeError('too-large', 0, `a log of ${this.#flow.bytes} bytes to be executed`);
     this.#options.onFrame?.(decoded);
+    let awaited = false;
     for (const entry of decoded.entries) {
       this.#newestAt = entry.at;
+      awaited ||= AWAITED.has(entry.kind);
       this.#queue.push({ entry, seq: this.#nextSeq++ });
     }
     this.#frames.push({ seq: this.#nextSeq - 1, bytes: frame });
+    return awaited;
   }
 
   /** Execute up to `instructionsMax` instructions. @throws DivergenceError */

@@ -17,9 +17,14 @@ import { diskRequestCrc } from './output-crc.js';
 import type { OutputGate } from './output-gate.js';
 
 const NO_DATA = new Uint8Array(0);
-/** Entries that nobody outside waits for, how long they may wait for others to share their frame, and how large that may get. */
-const QUIET: ReadonlySet<Entry['kind']> = new Set(['clock', 'interrupt', 'mark', 'disk', 'packet']);
-const QUIET_NS = 5_000_000;
+/**
+ * Entries that nobody outside waits for, how long (in ns) they may wait for others to share their frame, and how large that may
+ * get. What came from outside is lost with this replica meanwhile.
+ */
+const QUIET_NS: Readonly<Partial<Record<Entry['kind'], number>>> = {
+  ...{ clock: 10_000_000, interrupt: 10_000_000, mark: 10_000_000 },
+  ...{ disk: 5_000_000, packet: 5_000_000 },
+};
 const QUIET_BYTES_MAX = 64 << 10;
 
 /** What a live replica makes happen outside. All calls return at once. */
@@ -48,8 +53,8 @@ export class Recorder {
   #lastFrameNs = 0;
   #lastEntryIcount = -1;
   #lastSeq: number;
-  /** Nothing outside waits for any entry since the last frame. */
-  #quiet = true;
+  /** How long after the last frame the entries since may wait, in ns. */
+  #patienceNs = Infinity;
 
   constructor(host: LiveHost, writer: FrameWriter, gate: OutputGate, consoleOffset: number) {
     this.#host = host;
@@ -94,7 +99,7 @@ export class Recorder {
     if (entry.kind !== 'output' || entry.channel !== 'console') this.#flushConsole(entry.at);
     if (!this.#logging) return this.#lastSeq;
     if (!this.#writer.hasRoom(entry)) this.#sendFrame();
-    this.#quiet &&= QUIET.has(entry.kind);
+    this.#patienceNs = Math.min(this.#patienceNs, QUIET_NS[entry.kind] ?? 0);
     this.#lastEntryIcount = entry.at;
     this.#lastSeq = this.#writer.append(entry);
     return this.#lastSeq;
@@ -105,9 +110,9 @@ export class Recorder {
    * the host time by which it must be called again; null: nothing waits.
    */
   flushSoon(icount: number): number | null {
-    const few = this.#nowNs - this.#lastFrameNs < QUIET_NS && this.#writer.pendingBytes < QUIET_BYTES_MAX;
-    if (!this.#quiet || !few || this.#console.length > 0) this.flush(icount);
-    return this.#logging && this.#writer.pendingEntries > 0 ? this.#lastFrameNs + QUIET_NS : null;
+    const waits = this.#nowNs - this.#lastFrameNs < this.#patienceNs && this.#writer.pendingBytes < QUIET_BYTES_MAX;
+    if (!waits || this.#console.length > 0) this.flush(icount);
+    return this.#logging && this.#writer.pendingEntries > 0 ? this.#lastFrameNs + this.#patienceNs : null;
   }
 
   /** Cut a frame of what was recorded since the last one and hand it over. Only between runs. */
@@ -191,7 +196,7 @@ export class Recorder {
     const frame = this.#logging ? this.#writer.flush() : null;
     if (frame === null) return;
     this.#lastFrameNs = this.#nowNs;
-    this.#quiet = true;
+    this.#patienceNs = Infinity;
     this.#host.frame(frame, this.#lastSeq);
   }
 }

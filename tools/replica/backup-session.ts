@@ -230,8 +230,7 @@ export class BackupSession {
   #log(frame: Uint8Array): void {
     if (this.#follower === null) throw new DecodeError('bad-order', 0, 'a log frame before the state');
     if (this.#state !== 'replaying') return;
-    this.#follower.receive(frame);
-    this.#acknowledge();
+    if (this.#follower.receive(frame)) this.#acknowledge();
   }
 
   #acknowledge(): void {

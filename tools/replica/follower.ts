@@ -10,12 +10,15 @@ import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
 
 /**
- * What is executed is said so long after anything was. Acknowledgements, which go out as frames arrive, say it as well, and a
- * live replica that runs sends a frame every 10 ms; one that rests has left its backup more work than that (lag-governor.ts).
+ * What is executed, and received, is said so long after anything was, and after a share of the execution lag that is allowed: a
+ * live replica that rests has left its backup more work than that (lag-governor.ts).
  */
-const REPORT_MS = 10;
+const REPORT_MS_MAX = 20;
+const REPORT_SHARE = 1 / 10;
 
 export interface FollowerOptions {
+  /** Execution lag above which the live replica is slowed. */
+  readonly lagMs: number;
   /** Share of full speed at which this backup executes (for tests of the lag governor). */
   readonly throttle?: number | undefined;
   /** Called once when icount reaches `icount`. */
@@ -45,8 +48,10 @@ export class Follower {
   /** Host time before which a throttled backup rests. */
   #restUntilMs = 0;
   #reported = { seq: -1, atMs: 0 };
+  readonly #reportMs: number;
 
   constructor(replica: BackupReplica, lag: ExecutionLag, options: FollowerOptions, hooks: FollowerHooks) {
+    this.#reportMs = Math.min(REPORT_MS_MAX, options.lagMs * REPORT_SHARE);
     this.replica = replica;
     this.lag = lag;
     this.#options = options;
@@ -63,12 +68,17 @@ export class Follower {
     this.#loop.start();
   }
 
-  /** A frame of the log; the caller acknowledges it, and says with that what is executed. @throws DecodeError */
-  receive(frame: Uint8Array): void {
-    this.replica.receive(frame);
-    this.#reported = { seq: this.replica.executedSeq, atMs: hostMs() };
+  /**
+   * A frame of the log.
+   * @returns true: the caller acknowledges it, and says with that what is executed; false: that can wait for the next report
+   * @throws DecodeError
+   */
+  receive(frame: Uint8Array): boolean {
+    const awaited = this.replica.receive(frame);
+    if (awaited) this.#reported = { seq: this.replica.executedSeq, atMs: hostMs() };
     this.lag.received(this.replica.receivedSeq);
     this.#loop.wake();
+    return awaited;
   }
 
   /** Call starved() or ended() again although nothing new has come. */
@@ -102,13 +112,13 @@ export class Follower {
   /** When to step again only to report; null: there is nothing to report. */
   #reportInMs(): number | null {
     if (this.replica.end !== null || this.replica.executedSeq === this.#reported.seq) return null;
-    return Math.max(0, this.#reported.atMs + REPORT_MS - hostMs());
+    return Math.max(0, this.#reported.atMs + this.#reportMs - hostMs());
   }
 
   #report(atOnce: boolean): void {
     const { executedSeq } = this.replica;
     const now = hostMs();
-    if (!atOnce && (executedSeq === this.#reported.seq || now - this.#reported.atMs < REPORT_MS)) return;
+    if (!atOnce && (executedSeq === this.#reported.seq || now - this.#reported.atMs < this.#reportMs)) return;
     this.#reported = { seq: executedSeq, atMs: now };
     this.#hooks.progressed();
   }

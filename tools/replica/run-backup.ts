@@ -111,7 +111,7 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
       onSnapshot(options, snapshots, backup.machine, name);
     },
     onEvent: options.onEvent,
-    throttle: options.throttle,
+    ...{ lagMs: options.lagMs, throttle: options.throttle },
     ...breakOf(options, () => backup.machine),
   });
   const parts: ReplicaParts = { name: options.name, replicaId, role: 'backup', live: null, backup };

@@ -39,26 +39,35 @@ function recorder(): { readonly recorder: Recorder; readonly frames: number[] } 
 const interrupt = (at: number): Entry => ({ kind: 'interrupt', at, vector: 32 });
 
 describe('flushSoon', () => {
-  test('lets interrupts, clock entries, marks and packets that arrive wait for 5 ms, together', () => {
+  test('lets interrupts, clock entries and marks wait for 10 ms, together', () => {
     const made = recorder();
-    const quiet: Entry[] = [
-      interrupt(1),
-      { kind: 'clock', at: 2, skipNs: 1, rate: null },
-      { kind: 'mark', at: 3 },
-      { kind: 'packet', at: 4, nic: 0, data: Uint8Array.of(1) },
-    ];
+    const quiet: Entry[] = [interrupt(1), { kind: 'clock', at: 2, skipNs: 1, rate: null }, { kind: 'mark', at: 3 }];
     expect(made.recorder.flushSoon(0)).toBeNull();
     quiet.forEach((entry, index) => {
       made.recorder.tick((index + 1) * MS);
       made.recorder.append(entry);
-      expect(made.recorder.flushSoon(entry.at)).toBe(5 * MS);
+      expect(made.recorder.flushSoon(entry.at)).toBe(10 * MS);
     });
-    made.recorder.tick(4.9 * MS);
-    expect(made.recorder.flushSoon(4)).toBe(5 * MS);
+    made.recorder.tick(9.9 * MS);
+    expect(made.recorder.flushSoon(4)).toBe(10 * MS);
     expect(made.frames).toEqual([]);
-    made.recorder.tick(5 * MS);
+    made.recorder.tick(10 * MS);
     expect(made.recorder.flushSoon(5)).toBeNull();
-    expect(made.frames).toEqual([4]);
+    expect(made.frames).toEqual([3]);
+  });
+
+  test('lets packets that arrive wait for 5 ms, and with them what waited', () => {
+    const made = recorder();
+    made.recorder.tick(1 * MS);
+    made.recorder.append(interrupt(1));
+    expect(made.recorder.flushSoon(1)).toBe(10 * MS);
+    made.recorder.append({ kind: 'packet', at: 2, nic: 0, data: Uint8Array.of(1) });
+    expect(made.recorder.flushSoon(2)).toBe(5 * MS);
+    made.recorder.tick(5 * MS);
+    expect(made.recorder.flushSoon(3)).toBeNull();
+    expect(made.frames).toEqual([2]);
+    made.recorder.append(interrupt(4));
+    expect(made.recorder.flushSoon(4)).toBe(15 * MS);
   });
 
   test('gathers what disks answer, up to 64 KiB', () => {

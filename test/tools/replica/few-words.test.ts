@@ -27,8 +27,11 @@ test('acknowledgements of the log are most of what a busy backup says', async ()
   await rig.backup(address);
   await until(() => live.session.state === 'paired', 'it joins');
   counting = true;
+  const began = performance.now();
   await until(() => passed.log >= LOGS, 'the log flows');
-  expect(passed.ack).toBeLessThan(1.25 * passed.log);
+  // Anything else comes when nothing was said for 10 ms.
+  const pauses = (performance.now() - began) / 10;
+  expect(passed.ack).toBeLessThan(passed.log + pauses + 5);
 });
 
 test('a live replica says that it lives, and what of the console has left, when the log does not', async () => {

@@ -159,7 +159,7 @@ export class Rig {
       connection: await connect({ address, key: null, timeoutMs: 1000 }),
       replicaId: `backup-${this.#count++}`,
       arbiter: this.arbiter,
-      detectMs: DETECT_MS,
+      ...{ detectMs: DETECT_MS, lagMs: 200 },
       checkConfig: () => undefined,
       dial: () => Promise.resolve(null),
       couldServe: () => Promise.resolve(false),
