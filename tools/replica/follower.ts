@@ -9,16 +9,23 @@ import { SliceSize } from '../../hypervisor/ft/slice-size.js';
 import { hostMs, hostNs } from './host-time.js';
 import { RunLoop } from './run-loop.js';
 
-/**
- * What is executed, and received, is said so long after anything was, and after a share of the execution lag that is allowed: a
- * live replica that rests has left its backup more work than that (lag-governor.ts).
- */
 const REPORT_MS_MAX = 20;
-const REPORT_SHARE = 1 / 10;
+const LAG_SHARE = 1 / 10;
+const DETECT_SHARE = 1 / 8;
+
+/**
+ * How long after anything was said what is executed, and received, is: a share of the execution lag that is allowed, for a
+ * live replica that rests has left its backup more work than that (lag-governor.ts), and of the silence that is an alarm.
+ */
+export function reportMs({ lagMs, detectMs }: Pick<FollowerOptions, 'lagMs' | 'detectMs'>): number {
+  return Math.min(REPORT_MS_MAX, lagMs * LAG_SHARE, detectMs * DETECT_SHARE);
+}
 
 export interface FollowerOptions {
   /** Execution lag above which the live replica is slowed. */
   readonly lagMs: number;
+  /** Silence of this backup after which the live replica goes on without it. */
+  readonly detectMs: number;
   /** Share of full speed at which this backup executes (for tests of the lag governor). */
   readonly throttle?: number | undefined;
   /** Called once when icount reaches `icount`. */
@@ -51,7 +58,7 @@ export class Follower {
   readonly #reportMs: number;
 
   constructor(replica: BackupReplica, lag: ExecutionLag, options: FollowerOptions, hooks: FollowerHooks) {
-    this.#reportMs = Math.min(REPORT_MS_MAX, options.lagMs * REPORT_SHARE);
+    this.#reportMs = reportMs(options);
     this.replica = replica;
     this.lag = lag;
     this.#options = options;

@@ -7,7 +7,7 @@ import { LogAccount } from '../../../hypervisor/log/account.js';
 import type { Entry } from '../../../hypervisor/log/entry.js';
 import { FrameWriter } from '../../../hypervisor/log/frame.js';
 import { ExecutionLag } from '../../../tools/replica/execution-lag.js';
-import { Follower } from '../../../tools/replica/follower.js';
+import { Follower, reportMs } from '../../../tools/replica/follower.js';
 import { Rig, until } from './rig.js';
 
 const ENTRIES = 20;
@@ -35,7 +35,7 @@ async function reports(instructionsApart: number, enough: (reported: ReadonlySet
   const follower = new Follower(
     replica,
     new ExecutionLag(),
-    { lagMs: 100 },
+    { lagMs: 100, detectMs: 1000 },
     {
       progressed: () => reported.add(replica.executedSeq),
       starved: ignore,
@@ -76,4 +76,10 @@ test('only what something outside waits for is acknowledged at once', async () =
   expect(receive(mark, { kind: 'output', at, channel: 'packet', bytes: 60, crc: 0 }, mark)).toBe(true);
   expect(receive({ kind: 'packet', at, nic: 0, data: new Uint8Array(60) })).toBe(false);
   expect(receive({ kind: 'control', at, control: { op: 'checkpoint', name: 'x' } })).toBe(true);
+});
+
+test('reports come well before a lag or a silence that has consequences', () => {
+  expect(reportMs({ lagMs: 200, detectMs: 500 })).toBe(20);
+  expect(reportMs({ lagMs: 50, detectMs: 500 })).toBe(5);
+  expect(reportMs({ lagMs: 200, detectMs: 50 })).toBe(6.25);
 });
