@@ -39,6 +39,10 @@ void tcg_gen_brcond_i64_x86_64(TCGContext *tcg, int condition, uintptr_t a, uint
 void tcg_gen_op3_x86_64(TCGContext *tcg, int operation, uintptr_t a, uintptr_t b, uintptr_t c);
 void tcg_gen_addi_i32_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int32_t added);
 void tcg_gen_addi_i64_x86_64(TCGContext *tcg, uintptr_t result, uintptr_t operand, int64_t added);
+void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
+/* A temporary is a pointer for helpers and operations, and a distance from the context where the translator computes with it. */
+static inline void *pointer(TCGContext *tcg, uintptr_t value) { return (char *)tcg + value; }
+static inline uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
 /* A label's first byte holds whether it is placed. */
 #define LABEL_PRESENT 1
 #define LABEL_OFF_USES 2

@@ -26,8 +26,6 @@
 #define COUNTS true
 #endif
 
-void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
-
 /* The block being translated; a thread translates one at a time. */
 static __thread struct {
     struct block_slot *slot;
@@ -87,13 +85,11 @@ void prologue_begin(const TranslationBlock *tb)
 
 /* ---- code ---- */
 
-static uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
-
 static void *temporary(TCGContext *tcg) { return tcg_temp_new_internal_x86_64(tcg, TEMPORARY_64_BITS, false); }
 
 static void *constant(TCGContext *tcg, const void *value)
 {
-    return (char *)tcg + tcg_const_i64_x86_64(tcg, (int64_t)(uintptr_t)value);
+    return pointer(tcg, tcg_const_i64_x86_64(tcg, (int64_t)(uintptr_t)value));
 }
 
 static void emit(TCGContext *tcg, int operation, void *value, void *base, size_t offset)
@@ -146,7 +142,7 @@ void prologue_end(void)
     if (!now.slow)
         return;
     label_set(tcg, now.slow);
-    void *arguments[] = { constant(tcg, now.slot), (char *)tcg + tcg_const_i32_x86_64(tcg, 0) };
+    void *arguments[] = { constant(tcg, now.slot), pointer(tcg, tcg_const_i32_x86_64(tcg, 0)) };
     __real_tcg_gen_callN_x86_64(tcg, (void *)helper_check_exit_request_x86_64, NULL, 2, arguments);
     tcg_temp_free_internal_x86_64(tcg, arguments[0]);
     tcg_temp_free_internal_x86_64(tcg, arguments[1]);

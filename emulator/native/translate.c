@@ -55,7 +55,6 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *block
                                    int instructions_max);
 uint32_t __real_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
 uint32_t __wrap_cpu_ldub_code_x86_64(CPUX86State *env, uint64_t at);
-void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __real_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
 void __wrap_tcg_gen_qemu_ld_i64_x86_64(TCGContext *tcg, uintptr_t v, uintptr_t at, uint64_t mmu, uint32_t memory);
@@ -116,12 +115,9 @@ static void after_access(TCGContext *tcg)
     __real_tcg_gen_callN_x86_64(tcg, function, NULL, 1, &now.deferred_argument);
 }
 
-/* An argument of a helper, and a value the translator computes with: pointer and distance. */
-static uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
-
 static void call(TCGContext *tcg, void *helper, int32_t constant)
 {
-    void *value = (char *)tcg + tcg_const_i32_x86_64(tcg, constant), *arguments[] = { (char *)tcg + TCG_OFF_ENV, value };
+    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, constant)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
     __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
     tcg_temp_free_internal_x86_64(tcg, value);
 }

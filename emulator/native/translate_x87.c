@@ -18,7 +18,6 @@
 #define OPCODE_FCMOV 0xda                /* and DB, the inverse conditions */
 #define HF_NO_FPU 0xc00u                 /* CR0.EM or CR0.TS: #NM comes before everything */
 
-void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void *__real_tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 void *__wrap_tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local);
 
@@ -40,9 +39,6 @@ static bool is_store(unsigned opcode, unsigned digit)
         return false;
     return digit == 2 || digit == 3 || (digit == 1 && opcode != 0xd9) || (digit == 7 && opcode == 0xdf);
 }
-
-static void *pointer(TCGContext *tcg, uintptr_t value) { return (char *)tcg + value; }
-static uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
 
 static void ask_move(TCGContext *tcg, int number)
 {
