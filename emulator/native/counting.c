@@ -13,7 +13,6 @@
  * Epochs are numbered in steps of more than a block's instructions and only grow, so key - epoch is the count, or
  * negative: as an unsigned number larger than any budget. */
 #include <stdlib.h>
-#include <string.h>
 #include "core_internal.h"
 #include "interpose.h"
 #include "segments.h"

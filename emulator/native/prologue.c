@@ -13,7 +13,6 @@
  * A call for each block took a sixth of a kernel's boot. A slot is made for each translation and lives until the code buffer
  * is flushed. A flush shows itself by host code addresses: they only grow until there is one. */
 #include <stdlib.h>
-#include <string.h>
 #include "core_internal.h"
 #include "engine.h"
 #include "interpose.h"
