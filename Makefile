@@ -4,12 +4,17 @@ SHELL := bash
 NODE_MODULES := node_modules/.package-lock.json
 SOURCES := $(shell find emulator devices hypervisor tools -name '*.ts' 2>/dev/null)
 JEST := NODE_OPTIONS=--experimental-vm-modules node_modules/.bin/jest
-# What runs: one file for each of these, with what several of them need in build/js/chunks. Loading a file for each module took most
-# of a process's start. The string-width that yargs brings loads tables of emoji at each start; the older one does not.
-PROGRAMS := tools/cli.ts tools/bench/bench.ts tools/fidelity/fidelity.ts tools/soak/soak.ts tools/soak/crash-soak.ts
-BUNDLE := --bundle --splitting --format=esm --platform=node --target=node20 --log-level=warning \
-	--outbase=. --chunk-names=chunks/[name]-[hash] --sourcemap --sources-content=false --alias:string-width=./node_modules/string-width \
+# What runs is bundled: loading a file for each module took most of a process's start. The string-width that yargs brings loads tables of
+# emoji at each start; the older one does not. The command line is a script that tools/launch runs with compiled code; programs of
+# developers are modules, with what several of them need in build/js/chunks.
+BUNDLE := node_modules/.bin/esbuild --bundle --platform=node --target=node20 --log-level=warning --outbase=. --outdir=build/js.next \
+	--sourcemap --sources-content=false --alias:string-width=./node_modules/string-width
+SCRIPT := --format=cjs --out-extension:.js=.cjs --define:import.meta.url=bundleUrl \
+	--banner:js='(function(require,bundleUrl){' --footer:js='})'
+MODULES := --splitting --format=esm --chunk-names=chunks/[name]-[hash] \
 	--banner:js='import{createRequire as requireOf}from"node:module";const require=requireOf(import.meta.url);'
+PROGRAMS := tools/bench/bench.ts tools/fidelity/fidelity.ts tools/soak/soak.ts tools/soak/crash-soak.ts
+LAUNCH := tools/launch/run-bundle.ts tools/launch/keep-code.ts
 # What compiles or checks much; the output of each command in one piece.
 PARALLEL := -j$(shell nproc) --output-sync
 QUIET := >build/make.log 2>&1 || { cat build/make.log >&2; exit 1; }
@@ -98,7 +103,10 @@ build/js/.done: $(NODE_MODULES) $(SOURCES) tsconfig.json tsconfig.build.json
 	@echo "compiling TypeScript" >&2
 	@node_modules/.bin/tsc -p tsconfig.build.json
 	@rm -rf build/js.next
-	@node_modules/.bin/esbuild $(PROGRAMS) $(BUNDLE) --outdir=build/js.next
+	@$(BUNDLE) $(SCRIPT) tools/cli.ts
+	@$(BUNDLE) $(MODULES) $(PROGRAMS)
+	@$(BUNDLE) --format=cjs --out-extension:.js=.cjs $(LAUNCH)
+	@node build/js.next/tools/launch/keep-code.cjs build/js.next/tools/cli.cjs
 	@touch build/js.next/.done
 	@rm -rf build/js && mv build/js.next build/js
 

@@ -3,4 +3,4 @@ import { startEarly } from './pair/early-replicas.js';
 
 const [, program = '', ...words] = process.argv;
 startEarly(program, words);
-await import('./command-line.js');
+void import('./command-line.js').then(async ({ runCommandLine }) => runCommandLine());

@@ -88,8 +88,11 @@ async function chosen(): Promise<Chosen | null> {
   }
 }
 
-try {
-  await (await chosen())?.run();
-} catch (error) {
-  report(error);
+/** Run what the command line asks for. An error is reported, and is the exit status. */
+export async function runCommandLine(): Promise<void> {
+  try {
+    await (await chosen())?.run();
+  } catch (error) {
+    report(error);
+  }
 }

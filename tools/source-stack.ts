@@ -9,8 +9,8 @@ import { SourceMap, type SourceMapPayload } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A place in a stack trace: `file:///.../chunk-ABC.js:120:7`. */
-const PLACE = /(file:\/\/[^\s():]+\.js):([0-9]+):([0-9]+)/g;
+/** A place in a stack trace: `file:///.../cli.cjs:120:7`. */
+const PLACE = /(file:\/\/[^\s():]+\.c?js):([0-9]+):([0-9]+)/g;
 
 /** `stack` with the places that a map covers as paths below `root`. */
 export function sourceStack(stack: string, root: string): string {

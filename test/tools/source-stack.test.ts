@@ -3,9 +3,9 @@
  * Method: a bundle and its map as a bundler writes them, in a scratch folder; traces with places that the map covers, and others.
  */
 import { expect, test } from '@jest/globals';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sourceStack } from '../../tools/source-stack.js';
 
@@ -28,6 +28,17 @@ test('places in a bundle become places in its sources', () => {
     const stack = `Error: no\n    at f (${url}:2:1)\n    at async ${url}:2:1`;
     expect(sourceStack(stack, root)).toBe('Error: no\n    at f (tools/a.ts:4:1)\n    at async tools/a.ts:4:1');
   });
+});
+
+test('the built command line has a map', () => {
+  const root = resolve(import.meta.dirname, '../..');
+  const file = join(root, 'build/js/tools/cli.cjs');
+  const line = readFileSync(file, 'latin1')
+    .split('\n')
+    .findIndex((text) => text.includes('function startEarly('));
+  expect(sourceStack(`at ${pathToFileURL(file).href}:${line + 1}:1`, root)).toMatch(
+    /^at tools\/pair\/early-replicas\.ts:[0-9]+:[0-9]+$/,
+  );
 });
 
 test('what no map covers stays as it is', () => {

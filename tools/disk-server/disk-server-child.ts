@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
+import { childEnvironment } from '../child-environment.js';
 import { projectRoot } from '../images/manifest.js';
 import type { DiskServerReady } from './disk-server.js';
 
@@ -31,6 +32,7 @@ export function startDiskServer(
   const exports = files.map((file, i) => `drive${i}=${file}`);
   const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), 'disk-server', ...exports, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: childEnvironment(args),
   });
   const exited = new Promise<void>((resolve) => {
     child.on('exit', () => {

@@ -8,6 +8,7 @@
  * Invariant: a process that is never needed keeps nothing alive and ends with this one.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { childEnvironment } from '../child-environment.js';
 import { ARGUMENTS_OF_PARENT, type EarlyArguments } from '../replica/arguments-of-parent.js';
 
 const waiting = new Map<string, ChildProcess>();
@@ -39,5 +40,8 @@ export function takeEarly(args: readonly string[]): ChildProcess | null {
 
 /** Start `PROGRAM ARGS`. Its messages for a person go to our stderr. */
 export function spawnReplica(program: string, args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  return spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: childEnvironment(args),
+  });
 }

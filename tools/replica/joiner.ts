@@ -2,7 +2,7 @@
  * Edge: collects a live replica's state in a joining backup: BLOBs bring its firmware, WELCOME makes the machine, PAGES
  * and ZEROS fill its RAM, STATE completes it. Checkpoints come the same way; their pages are staged until STATE is there.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { StateValue } from '../../devices/state.js';
 import { DecodeError } from '../../emulator/errors.js';
 import { PAGE_BYTES, type Message, type Page, type Welcome } from '../../hypervisor/channel/messages.js';

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
+import { childEnvironment } from '../child-environment.js';
 import { projectRoot } from '../images/manifest.js';
 import type { SwitchReady } from './switch-process.js';
 import type { BoundForward } from './uplink.js';
@@ -35,6 +36,7 @@ export function startSwitch(
   ];
   const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: childEnvironment(args),
   });
   const exited = new Promise<void>((resolve) => {
     child.on('exit', () => {
