@@ -10,11 +10,11 @@ JEST := NODE_OPTIONS=--experimental-vm-modules node_modules/.bin/jest
 BUNDLE := node_modules/.bin/esbuild --bundle --platform=node --target=node20 --log-level=warning --outbase=. --outdir=build/js.next \
 	--sourcemap --sources-content=false --alias:string-width=./node_modules/string-width
 SCRIPT := --format=cjs --out-extension:.js=.cjs --define:import.meta.url=bundleUrl \
-	--banner:js='(function(require,bundleUrl){' --footer:js='})'
+	--banner:js='(function(require,module,bundleUrl){' --footer:js='})'
 MODULES := --splitting --format=esm --chunk-names=chunks/[name]-[hash] \
 	--banner:js='import{createRequire as requireOf}from"node:module";const require=requireOf(import.meta.url);'
 PROGRAMS := tools/bench/bench.ts tools/fidelity/fidelity.ts tools/soak/soak.ts tools/soak/crash-soak.ts
-LAUNCH := tools/launch/run-bundle.ts tools/launch/keep-code.ts
+LAUNCH := tools/launch/start.ts tools/launch/run-bundle.ts tools/launch/keep-code.ts
 # What compiles or checks much; the output of each command in one piece.
 PARALLEL := -j$(shell nproc) --output-sync
 QUIET := >build/make.log 2>&1 || { cat build/make.log >&2; exit 1; }

@@ -1,6 +1,8 @@
-/** The `ft86` command: what can go on meanwhile is started before the command line itself is loaded. */
-import { startEarly } from './pair/early-replicas.js';
+/** The `ft86` command, behind what tools/launch has started. */
+import { adoptEarly, type EarlyReplicas } from './pair/early-replicas.js';
 
-const [, program = '', ...words] = process.argv;
-startEarly(program, words);
-void import('./command-line.js').then(async ({ runCommandLine }) => runCommandLine());
+/** Run the command that the process was started with. */
+export function main(early: EarlyReplicas): void {
+  adoptEarly(early);
+  void import('./command-line.js').then(async ({ runCommandLine }) => runCommandLine());
+}

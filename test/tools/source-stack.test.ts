@@ -35,7 +35,7 @@ test('the built command line has a map', () => {
   const file = join(root, 'build/js/tools/cli.cjs');
   const line = readFileSync(file, 'latin1')
     .split('\n')
-    .findIndex((text) => text.includes('function startEarly('));
+    .findIndex((text) => text.includes('function takeEarly('));
   expect(sourceStack(`at ${pathToFileURL(file).href}:${line + 1}:1`, root)).toMatch(
     /^at tools\/pair\/early-replicas\.ts:[0-9]+:[0-9]+$/,
   );

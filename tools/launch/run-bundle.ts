@@ -2,7 +2,7 @@
  * Runs a bundle with the compiled code that the build has kept beside it: reading and compiling 1.6 MB of JavaScript took half of what
  * the start of a process costs.
  *
- *   cli.cjs       (function (require, bundleUrl) { ... })                                 esbuild
+ *   cli.cjs       (function (require, module, bundleUrl) { ... })                         esbuild
  *   cli.cjs.code  CRC-32 of cli.cjs, CRC-32 of the code, V8's code of all its functions   keep-code.ts
  *
  * Invariant: without the code, or with damaged code or that of another bundle, another Node or other V8 flags, the program does the
@@ -16,7 +16,7 @@ import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
-type Bundle = (require: NodeJS.Require, bundleUrl: string) => void;
+type Bundle = (require: NodeJS.Require, module: { exports: unknown }, bundleUrl: string) => void;
 
 /** Two CRCs, of 4 bytes each, little-endian. */
 const HEADER_SIZE = 8;
@@ -57,8 +57,10 @@ export function readBundle(file: string): Script {
   });
 }
 
-/** Run the program in the bundle `file`. */
-export function runBundle(file: string): void {
+/** Run the bundle `file`. Returns what it exports. */
+export function runBundle(file: string): unknown {
   const bundle = readBundle(file).runInThisContext() as Bundle;
-  bundle(createRequire(file), pathToFileURL(file).href);
+  const module = { exports: {} };
+  bundle(createRequire(file), module, pathToFileURL(file).href);
+  return module.exports;
 }

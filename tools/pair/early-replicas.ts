@@ -1,6 +1,6 @@
 /**
- * The processes of a pair's first replicas, started before this one has loaded what it needs itself: all three load their
- * modules at the same time. Each is told its command line when it is known.
+ * The processes of a pair's first replicas, started before this one has read what it needs itself: all three read their
+ * programs at the same time. Each is told its command line when it is known.
  *
  *   ft86 pair WORDS -+- ft86 primary --arguments-of-parent pair WORDS <- arguments
  *                    +- ft86 backup --arguments-of-parent pair WORDS  <- arguments
@@ -11,18 +11,27 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { childEnvironment } from '../child-environment.js';
 import { ARGUMENTS_OF_PARENT, type EarlyArguments } from '../replica/arguments-of-parent.js';
 
-const waiting = new Map<string, ChildProcess>();
+/** Those that wait for their command line, by role. */
+export type EarlyReplicas = ReadonlyMap<string, ChildProcess>;
+
+let waiting = new Map<string, ChildProcess>();
 
 /** Start both when our own command line, `PROGRAM WORDS`, will need them. */
-export function startEarly(program: string, words: readonly string[]): void {
-  if (words[0] !== 'pair' || words.includes('--help')) return;
-  for (const role of ['primary', 'backup']) {
+export function startEarly(program: string, words: readonly string[]): EarlyReplicas {
+  if (words[0] !== 'pair' || words.includes('--help')) return new Map();
+  const started = ['primary', 'backup'].map((role) => {
     // Our words are for those who look at processes: whose replica it is.
     const replica = spawnReplica(program, [role, ARGUMENTS_OF_PARENT, ...words]);
     replica.unref();
     replica.channel?.unref();
-    waiting.set(role, replica);
-  }
+    return [role, replica] as const;
+  });
+  return new Map(started);
+}
+
+/** Have those that the launcher has started, which has this module in a bundle of its own. */
+export function adoptEarly(early: EarlyReplicas): void {
+  waiting = new Map(early);
 }
 
 /** The process that waits to become `ft86 ARGS`, told so; null: there is none. */

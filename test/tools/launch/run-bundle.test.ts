@@ -12,9 +12,9 @@ import { childEnvironment } from '../../../tools/child-environment.js';
 
 const built = resolve(import.meta.dirname, '../../../build/js/tools');
 const launcher = join(built, 'launch/run-bundle.cjs');
-const BUNDLE = `(function(require,bundleUrl){
+const BUNDLE = `(function(require,module,bundleUrl){
 const never = () => require('node:os').EOL;
-console.log(require('node:path').basename(bundleUrl), typeof never);
+module.exports = [require('node:path').basename(bundleUrl), typeof never].join(' ');
 })`;
 
 /** What node prints when it runs `script`, with the launcher as `launch`, and FILE as `file`. */
@@ -42,7 +42,7 @@ function withBundle(run: (file: string, code: string) => void): void {
 
 /** The program does what it does, with its code or without. */
 function expectRuns(file: string): void {
-  expect(node('launch.runBundle(file)', file)).toBe('program.cjs function');
+  expect(node('console.log(launch.runBundle(file))', file)).toBe('program.cjs function');
 }
 
 test('the code of the built command line is taken', () => {
@@ -94,7 +94,7 @@ test('code of another bundle of the same length is not taken', () => {
     writeFileSync(file, BUNDLE.replace('typeof never', 'typeof {}   '));
     expect(readFileSync(file)).toHaveLength(BUNDLE.length);
     expect(isTaken(file)).toBe(false);
-    expect(node('launch.runBundle(file)', file)).toBe('program.cjs object');
+    expect(node('console.log(launch.runBundle(file))', file)).toBe('program.cjs object');
     copyFileSync(code, `${code}.old`);
     execFileSync(process.execPath, [join(built, 'launch/keep-code.cjs'), file]);
     expect(isTaken(file)).toBe(true);

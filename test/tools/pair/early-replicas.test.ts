@@ -9,7 +9,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from '../../../tools/pair/child.js';
-import { startEarly, takeEarly } from '../../../tools/pair/early-replicas.js';
+import { adoptEarly, startEarly, takeEarly } from '../../../tools/pair/early-replicas.js';
 import { whileAlive } from '../../../tools/pair/while-alive.js';
 import { ft86, processesWith } from '../../e2e/ft86.js';
 
@@ -26,7 +26,7 @@ afterAll(() => {
 });
 
 test('a replica is the process that waits for its command line; the next one is a new process', async () => {
-  startEarly(PROGRAM, ['pair', 'timer', '--name', 'early']);
+  adoptEarly(startEarly(PROGRAM, ['pair', 'timer', '--name', 'early']));
   takeEarly(['backup'])?.kill();
   const child = new Child('primary', PRIMARY);
   try {
@@ -45,7 +45,7 @@ test('a message right behind the command line is not lost', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const dialled = once(server, 'connection') as Promise<[Socket]>;
-  startEarly(PROGRAM, ['pair', 'timer', '--name', 'early']);
+  adoptEarly(startEarly(PROGRAM, ['pair', 'timer', '--name', 'early']));
   takeEarly(['primary'])?.kill();
   const where = ['--name', 'early', '--run-directory', folder, '--arbiter', `file:${folder}`];
   const child = new Child('backup', ['backup', ...where, '--channel', 'parent']);
@@ -61,7 +61,7 @@ test('a message right behind the command line is not lost', async () => {
 }, 60_000);
 
 test.each([[['boot', 'timer']], [['pair', 'timer', '--help']], [['--help']], [[]]])('%j needs none', (words) => {
-  startEarly(PROGRAM, words);
+  adoptEarly(startEarly(PROGRAM, words));
   expect(takeEarly(['primary'])).toBeNull();
   expect(takeEarly(['backup'])).toBeNull();
 });
