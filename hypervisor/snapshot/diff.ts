@@ -74,6 +74,12 @@ export interface SnapshotDiff {
   readonly firstDivergence: FirstDivergence | null;
 }
 
+/** What comparing two equal states finds. */
+export const NO_DIFFERENCE: SnapshotDiff = {
+  ...{ identical: true, registers: [], pages: [], devices: [], pageCount: 0, fieldCount: 0 },
+  firstDivergence: null,
+};
+
 /**
  * Compare two snapshots of machines of equal memory size.
  * @throws ConfigError when the sizes differ, DecodeError when a file turns out damaged meanwhile

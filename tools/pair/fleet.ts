@@ -14,6 +14,7 @@ import type { ReplicaReport, Takeover, Transfer } from '../replica/result.js';
 import { Child } from './child.js';
 import { makeCopies } from './own-copies.js';
 import type { PairOptions } from './pair-options.js';
+import { answerFinals, type FinalMember } from './final-states.js';
 import { CHANNEL_OF_PARENT } from '../replica/parent-link.js';
 import { backupArguments, primaryArguments } from './replica-arguments.js';
 import { whileAlive } from './while-alive.js';
@@ -21,7 +22,7 @@ import { whileAlive } from './while-alive.js';
 /** What the parent last heard of a replica that could not report. */
 export type LastHeard = Pick<ReplicaReport, 'icount' | 'mips' | 'log' | 'checkpoints'>;
 
-export interface Member {
+export interface Member extends FinalMember {
   readonly name: string;
   readonly child: Child;
   /** Where it takes a backup, once it does. */
@@ -165,6 +166,7 @@ export class Fleet {
       child: new Child(name, args),
       channel: null,
       report: null,
+      final: null,
       last: { icount: 0, mips: 0, log: NO_LOG, checkpoints: null },
       takeover: null,
       joined: false,
@@ -244,6 +246,7 @@ export class Fleet {
   }
 
   #checkReported(): void {
+    answerFinals(this.members);
     if (this.members.every(({ child, report }) => report !== null || !child.alive)) this.#allReported();
   }
 
@@ -282,6 +285,11 @@ export class Fleet {
       case 'listening':
         member.channel = message.channel;
         if (member.takeover !== null) this.#replace();
+        return;
+      case 'final':
+        member.final = { icount: message.icount, digest: message.digest };
+        if (member === this.#live) this.#finish();
+        answerFinals(this.members);
         return;
       case 'report':
         member.report = message.report;

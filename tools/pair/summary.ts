@@ -1,17 +1,18 @@
-/** The JSON result of `pair`, from the reports of both replicas, their final snapshots and the client. */
+/** The JSON result of `pair`, from the reports of both replicas, their final states and the client. */
 import { existsSync } from 'node:fs';
 import type { PostCodes } from '../../devices/post-code.js';
 import type { StopReason } from '../../hypervisor/log/entry.js';
-import { diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
+import { NO_DIFFERENCE, diffSnapshots, type SnapshotDiff } from '../../hypervisor/snapshot/diff.js';
 import { openSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
 import type { LoadResult } from '../load/load-result.js';
 import { NO_LOG } from '../replica/report.js';
 import { JSON_VERSION, type Checkpoints, type ReplicaReport, type Takeover, type Transfer } from '../replica/result.js';
 import type { CopyResult } from './own-copies.js';
+import { sameFinal } from './final-states.js';
 import type { Member } from './fleet.js';
 
 /** What a summary needs to know of a replica. */
-type Evidence = Pick<Member, 'name' | 'report' | 'last' | 'takeover' | 'lostAs'>;
+type Evidence = Pick<Member, 'name' | 'report' | 'final' | 'last' | 'takeover' | 'lostAs'>;
 
 export interface ReplicaSummary {
   readonly icount: number;
@@ -126,7 +127,7 @@ function divergence({ members }: PairEvidence): ReplicaReport | null {
 }
 
 /**
- * Compare the two final snapshots byte by byte; null when there are not two of the same icount.
+ * Compare the two final states: their digests, and byte by byte if those differ; null when there are not two of the same icount.
  * @param snapshotOf where the replica of that name left its final state
  */
 export function compareFinal(
@@ -135,8 +136,12 @@ export function compareFinal(
   snapshotOf: (name: string) => string,
 ): SnapshotDiff | null {
   if (live?.report == null || backup?.report == null || live.report.icount !== backup.report.icount) return null;
+  if (live.final !== null && backup.final !== null && sameFinal(live.final, backup.final)) return NO_DIFFERENCE;
   const paths = [snapshotOf(live.name), snapshotOf(backup.name)] as const;
-  if (!paths.every((path) => existsSync(path))) return null;
+  if (!paths.every((path) => existsSync(path))) {
+    // One that differs was heard of too late to ask for more.
+    return live.final === null || backup.final === null ? null : { ...NO_DIFFERENCE, identical: false };
+  }
   using a = openSnapshot(paths[0]);
   using b = openSnapshot(paths[1]);
   return diffSnapshots(a, b);

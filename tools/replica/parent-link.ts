@@ -1,8 +1,8 @@
 /**
  * Edge: the line between a replica and the `pair` (or another parent) that started it, over Node's IPC pipe.
  *
- *   replica -> parent   listening or refused, started, console, event, progress, report
- *   parent -> replica   stop, serial, channel
+ *   replica -> parent   listening or refused, started, console, event, progress, final, report
+ *   parent -> replica   stop, serial, channel, final
  *
  * A replica whose parent has gone ends itself: no orphan processes. One that fails lets go of the line, which would keep
  * it alive.
@@ -28,13 +28,17 @@ export type ToParent =
       readonly log: ReplicaReport['log'];
       readonly checkpoints: ReplicaReport['checkpoints'];
     }
+  /** The run is over for it, in this state (final-state.ts). It waits for the answer. */
+  | { readonly type: 'final'; readonly icount: number; readonly digest: string }
   | { readonly type: 'report'; readonly report: ReplicaReport };
 
 export type FromParent =
   | { readonly type: 'stop' }
   | { readonly type: 'serial'; readonly base64: string }
   /** Where the live replica listens, for a backup that was started with `--channel parent`. */
-  | { readonly type: 'channel'; readonly channel: string };
+  | { readonly type: 'channel'; readonly channel: string }
+  /** Whether its final state is wanted as a snapshot. */
+  | { readonly type: 'final'; readonly save: boolean };
 
 /** The channel of a backup that starts while its primary does: the parent will name it. */
 export const CHANNEL_OF_PARENT = 'parent';
@@ -45,10 +49,11 @@ export class ParentLink {
     return process.send === undefined ? null : new ParentLink();
   }
 
-  onMessage: ((message: Exclude<FromParent, { type: 'channel' }>) => void) | null = null;
+  onMessage: ((message: Exclude<FromParent, { type: 'channel' | 'final' }>) => void) | null = null;
   /** Where the live replica listens, when the parent has said so. */
   readonly channel: Promise<string>;
   #started = false;
+  #answerFinal: (save: boolean) => void = () => undefined;
 
   private constructor() {
     let named: (channel: string) => void = () => undefined;
@@ -63,6 +68,7 @@ export class ParentLink {
     const receive = (received: unknown): void => {
       const message = received as FromParent;
       if (message.type === 'channel') named(message.channel);
+      else if (message.type === 'final') this.#answerFinal(message.save);
       else this.onMessage?.(message);
     };
     process.on('message', receive);
@@ -75,6 +81,14 @@ export class ParentLink {
     if (message.type === 'started') this.#started = true;
     process.send?.(message, undefined, undefined, (error) => {
       if (error === null) done?.();
+    });
+  }
+
+  /** Tell the parent the final state's digest. Resolves to whether it wants all of it. */
+  wantsFinal(icount: number, digest: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#answerFinal = resolve;
+      this.send({ type: 'final', icount, digest });
     });
   }
 

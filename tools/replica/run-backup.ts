@@ -36,6 +36,7 @@ import { openConsole } from './surroundings.js';
 import { TRANSFER_PROGRESS_MS } from './state-sender.js';
 import type { SpareEvent } from './spare-finder.js';
 import { takeBackups } from './take-backups.js';
+import { leaveFinalState } from './final-state.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 import { throttled } from './throttled.js';
 
@@ -122,8 +123,9 @@ export async function runBackup(options: BackupRunOptions): Promise<ReplicaRepor
   try {
     if ((await follow(options, backup, own.failed)) === 'live')
       return await goLive(options, parts, disks, console, snapshots);
-    finalSnapshot(options, backup.machine);
-    return backupReport(backup, null);
+    const report = backupReport(backup, null);
+    if (backup.machine !== null) await leaveFinalState(backup.machine, 'backup', options.snapshot, options.parent);
+    return report;
   } catch (error) {
     if (!(error instanceof DivergenceError)) throw error;
     return backupReport(backup, explainDivergence(error, backup.replica?.comparedIcount ?? null, options.runDirectory));
@@ -240,7 +242,7 @@ async function goLive(
     const run = session.start();
     listener = await Promise.race([openChannel(options, session), run.then(() => null)]);
     await Promise.race([run, disks.lost]);
-    finalSnapshot(options, machine);
+    await leaveFinalState(machine, 'backup', options.snapshot, options.parent);
     await options.arbiter.release(session.epoch, parts.replicaId);
     return mergeReports(liveReport(session, 'backup', takeover), backupReport(backup, null));
   } finally {
@@ -282,11 +284,6 @@ function onSnapshot(
   if (machine === null) return;
   if (name === 'diverged-backup') takeSnapshot(machine, 'backup', divergedSnapshot(options.runDirectory, 'backup'));
   else snapshots.reached(name, machine, 'backup');
-}
-
-function finalSnapshot(options: BackupRunOptions, machine: Machine | null): void {
-  if (options.snapshot === undefined || machine === null) return;
-  takeSnapshot(machine, 'backup', options.snapshot, options.parent === null);
 }
 
 /** The fault that a test wants of a backup at an icount. */

@@ -29,6 +29,7 @@ import type { ReplicaReport } from './result.js';
 import { openConsole } from './surroundings.js';
 import type { SpareEvent } from './spare-finder.js';
 import { takeBackups } from './take-backups.js';
+import { leaveFinalState } from './final-state.js';
 import { divergedSnapshot, takeSnapshot } from './take-snapshot.js';
 
 export interface LiveRunOptions {
@@ -132,7 +133,7 @@ export async function runLive(options: LiveRunOptions): Promise<ReplicaReport> {
     // A machine from a snapshot may wait for its disks.
     session.live.reissueDiskRequests();
     await Promise.race([session.start(), disks.lost]);
-    if (options.snapshot !== undefined) takeSnapshot(machine, 'primary', options.snapshot, options.parent === null);
+    await leaveFinalState(machine, 'primary', options.snapshot, options.parent);
     options.onEnd?.(machine);
     recorder?.close();
     await options.replication?.arbiter.release(session.epoch, replicaId);

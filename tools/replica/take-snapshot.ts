@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import type { Registers, SegmentRegister } from '../../emulator/vcpu.js';
 import { writeSnapshot } from '../../hypervisor/snapshot/snapshot-file.js';
-import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
+import type { SnapshotContent, SnapshotMeta, SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
 
 /**
  * @param role what the replica is, e.g. `primary`
@@ -11,32 +11,37 @@ import type { SnapshotRegisters } from '../../hypervisor/snapshot/snapshot.js';
  * @throws ConfigError when the path cannot be written
  */
 export function takeSnapshot(machine: Machine, role: string, path: string, durable = true): void {
-  const { cpu, devices, doorbells } = machine.save();
-  const { image, drives, nics, files, ...rest } = machine.config;
+  const { meta, ...state } = wholeState(machine);
   writeSnapshot(
     path,
-    {
-      meta: {
-        icount: machine.icount,
-        guestNs: machine.nowNs(),
-        image,
-        memoryBytes: machine.config.memoryBytes,
-        configuration: {
-          ...rest,
-          drives: drives.map((drive) => ({ ...drive })),
-          nics: nics.map((nic) => ({ ...nic })),
-          files: files.map((file) => ({ ...file })),
-        },
-        digest: machine.digest(),
-        role,
-      },
-      registers: flatRegisters(machine.registers()),
-      cpuState: cpu,
-      devices: { ...devices, clock: machine.clock.save(), doorbells, blobs: machine.blobs.of(machine.config) },
-    },
+    { meta: { ...meta, image: machine.config.image, digest: machine.digest(), role }, ...state },
     machine.vcpu.ram.view,
     { written: machine.vcpu.writtenPages(), durable },
   );
+}
+
+/** All of a machine's state but its RAM; equal in equal replicas. */
+export function wholeState(machine: Machine): Omit<SnapshotContent, 'meta'> & {
+  readonly meta: Omit<SnapshotMeta, 'image' | 'digest' | 'role'>;
+} {
+  const { cpu, devices, doorbells } = machine.save();
+  const { image: _named, drives, nics, files, ...rest } = machine.config;
+  return {
+    meta: {
+      icount: machine.icount,
+      guestNs: machine.nowNs(),
+      memoryBytes: machine.config.memoryBytes,
+      configuration: {
+        ...rest,
+        drives: drives.map((drive) => ({ ...drive })),
+        nics: nics.map((nic) => ({ ...nic })),
+        files: files.map((file) => ({ ...file })),
+      },
+    },
+    registers: flatRegisters(machine.registers()),
+    cpuState: cpu,
+    devices: { ...devices, clock: machine.clock.save(), doorbells, blobs: machine.blobs.of(machine.config) },
+  };
 }
 
 /** Where a replica leaves its state after a divergence. */
