@@ -1,9 +1,9 @@
 /* x87_faults.h - stack faults and unmasked exceptions of the x87 instructions that the engine does in several parts.
  *
- *   fpush, then a constant    the operand into FT0, then add    add, then fpop    what ST(0) is in memory, its store, fpop
+ *   fpush, then a constant    the operand, then add    add, then fpop    what ST(0) is in memory, its store, fpop
  *
- * The first part waits and forgets; the library's exception flags last until the instruction's end, and tell its later parts
- * what has become of it. No part reads those that another instruction has left.
+ * The first part waits and forgets; the exception flags of the engine's library last until the instruction's end, and tell its later
+ * parts what has become of it. No part reads those that another instruction has left.
  * Source: Intel SDM volume 1, sections 8.1.3.3 (C1), 8.5.1 (stack faults, invalid operands), 8.5.2, 8.5.3 and 8.7. */
 #ifndef FT86_X87_FAULTS_H
 #define FT86_X87_FAULTS_H
@@ -69,27 +69,19 @@ static inline bool x87_overflows(CPUX86State *env)
     return false;
 }
 
-static inline void x87_tell_denormal(CPUX86State *env, enum x87_class a, enum x87_class b)
+/* The exceptions of an operation reach the status word, and C1: that the magnitude was rounded up. */
+static inline void x87_tell(CPUX86State *env, unsigned raised)
 {
-    if (x87_denormal_counts(a, b) && !(FLAGS(env) & (X87_IE | X87_ZE)))
-        FLAGS(env) |= X87_DE;
-}
-
-/* The flags of an operation reach the status word; they have its bits. C1 says that the magnitude was rounded up; to nearest
- * the library does not tell. */
-static inline void x87_tell(CPUX86State *env, bool negative)
-{
-    unsigned status = FIELD(env, ENV_OFF_FPUS, uint16_t) & ~X87_C1, control = FIELD(env, ENV_OFF_FPUC, uint16_t);
-    unsigned raised = FLAGS(env) & X87_EXCEPTIONS;
-    if (raised & X87_PE) {
-        unsigned mode = control >> X87_ROUND_SHIFT & 3;
-        if (mode == (negative ? X87_DOWN : X87_UP) || (mode == X87_NEAREST && (raised & X87_OE)))
-            status |= X87_C1;
-    }
-    status |= raised;
-    if (status & ~control & X87_EXCEPTIONS)
+    unsigned status = (FIELD(env, ENV_OFF_FPUS, uint16_t) & ~X87_C1) | raised;
+    if (status & ~FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_EXCEPTIONS)
         status |= X87_ES | X87_BUSY;
     FIELD(env, ENV_OFF_FPUS, uint16_t) = (uint16_t)status;
+}
+
+/* The same of what the engine has computed: the flags of its library have the status word's bits. */
+static inline void x87_tell_flags(CPUX86State *env, bool up)
+{
+    x87_tell(env, (FLAGS(env) & X87_EXCEPTIONS) | (up ? X87_C1 : 0));
 }
 
 /* Whether one of these exceptions is unmasked: no other is told then, the caller takes its result back, and the instruction's

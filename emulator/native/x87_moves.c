@@ -1,12 +1,11 @@
-/* x87_moves.c - loads, stores and exchanges of the x87 registers, and what becomes of a full or an empty stack.
+/* x87_moves.c - loads and exchanges of the x87 registers, and what becomes of a full or an empty stack. Stores: x87_stores.c.
  *
- *   load     the stack is full -> stack fault, C1 = 1        store    ST(0) is empty -> stack fault, C1 = 0
- *   masked   the indefinite number is pushed or stored       unmasked nothing is, and nothing is popped
+ *   load     the stack is full -> stack fault, C1 = 1        masked   the indefinite number is pushed
+ *                                                            unmasked nothing is
  *
- * The engine has no stack faults, and stores whatever its function has converted to: translate_x87.c puts a branch around it.
- * Those that access memory themselves must know their caller in the generated code.
- * Source: Intel SDM volume 1, sections 4.8.4 (rounding), 8.5.1 and 8.5.2; table 4-3 (indefinite numbers); volume 2, FLD, FST, FIST,
- * FISTTP, FXCH, FCMOVcc, FBLD. */
+ * The engine has no stack faults. Those that access memory themselves must know their caller in the generated code.
+ * Source: Intel SDM volume 1, sections 4.8.4 (rounding), 8.5.1 and 8.5.2; table 4-3 (indefinite numbers); volume 2, FLD, FXCH, FCMOVcc,
+ * FBLD. */
 #include "interpose.h"
 #include "x87.h"
 #include "x87_faults.h"
@@ -43,34 +42,35 @@ void x87_underflow(CPUX86State *env, int number)
 
 /* ---- loads ---- */
 
-/* The engine widens a signalling NaN to a signalling one. */
-static void quiet(struct x87_float *x)
+static void load(CPUX86State *env, struct x87_float value, enum x87_class class)
 {
-    if ((x->sign_exponent & 0x7fff) == 0x7fff && x->significand << 1)
-        x->significand |= UINT64_C(3) << 62;
+    if (x87_overflows(env))
+        return;
+    if (__builtin_expect(class == X87_DENORMAL, false))
+        FLAGS(env) = X87_DE;
+    if (__builtin_expect(class == X87_NO_NUMBER, false)) {
+        FLAGS(env) = value.significand & X87_QUIET_BIT ? 0 : X87_IE;
+        value.significand |= X87_QUIET_BIT;
+    }
+    bool denied = x87_denies(env, X87_BEFORE);
+    x87_tell_flags(env, false);
+    if (denied)
+        return;
+    x87_push(env);
+    x87_put(x87_register(env, 0), value);
 }
 
-#define LOAD(type, name, class)                                                                              \
-    void __real_helper_##name##_x86_64(CPUX86State *env, type operand);                                      \
-    void __wrap_helper_##name##_x86_64(CPUX86State *env, type operand);                                      \
-    void __wrap_helper_##name##_x86_64(CPUX86State *env, type operand)                                       \
-    {                                                                                                        \
-        x87_begin(env, HOST_PC);                                                                             \
-        if (x87_overflows(env))                                                                              \
-            return;                                                                                          \
-        struct x87_float *x = x87_register(env, -1), kept = x87_value(x);                                              \
-        __real_helper_##name##_x86_64(env, operand);                                                         \
-        quiet(x);                                                                                            \
-        x87_tell_denormal(env, class, X87_ORDINARY);                                                         \
-        bool denied = x87_denies(env, X87_BEFORE);                                                           \
-        x87_tell(env, false);                                                                                \
-        if (denied) {                                                                                        \
-            x87_pop(env);                                                                                    \
-            x87_put(x, kept);                                                                                       \
-        }                                                                                                    \
-    }
-LOAD(uint32_t, flds_ST0, x87_class_of_single(operand))
-LOAD(uint64_t, fldl_ST0, x87_class_of_double(operand))
+void __wrap_helper_flds_ST0_x86_64(CPUX86State *env, uint32_t number)
+{
+    x87_begin(env, HOST_PC);
+    load(env, x87_of_single(number), x87_class_of_single(number));
+}
+
+void __wrap_helper_fldl_ST0_x86_64(CPUX86State *env, uint64_t number)
+{
+    x87_begin(env, HOST_PC);
+    load(env, x87_of_double(number), x87_class_of_double(number));
+}
 
 #define LOAD_INTEGER(type, name)                                                                             \
     void __real_helper_##name##_x86_64(CPUX86State *env, type operand);                                      \
@@ -230,86 +230,3 @@ void __wrap_helper_fpop_x86_64(CPUX86State *env)
     }
 TURN(fincstp)
 TURN(fdecstp)
-
-/* ---- stores ---- */
-
-/* A tiny number is an underflow even if it is exact, where that is unmasked. */
-static void tell_tiny(CPUX86State *env, enum x87_class stored)
-{
-    if (stored == X87_DENORMAL && !(FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_UE))
-        FLAGS(env) |= X87_UE;
-}
-
-static bool is_nan(struct x87_float x)
-{
-    return (x.sign_exponent & 0x7fff) == 0x7fff && x.significand >> 63 && x.significand << 1;
-}
-
-/* Of a NaN the engine gives the indefinite one when nothing of its fraction is left. */
-static uint32_t look_at_single(CPUX86State *env, uint32_t value)
-{
-    struct x87_float x = x87_value(x87_register(env, 0));
-    tell_tiny(env, x87_class_of_single(value));
-    return is_nan(x) ? (uint32_t)(x.sign_exponent >> 15) << 31 | 0x7fc00000u | (uint32_t)(x.significand << 1 >> 41) : value;
-}
-
-static uint64_t look_at_double(CPUX86State *env, uint64_t value)
-{
-    struct x87_float x = x87_value(x87_register(env, 0));
-    tell_tiny(env, x87_class_of_double(value));
-    return is_nan(x) ? (uint64_t)(x.sign_exponent >> 15) << 63 | UINT64_C(0x7ff8000000000000) | x.significand << 1 >> 12 : value;
-}
-
-/* Translated code stores the value, unless X87_NOT_DONE is set. */
-#define STORE(type, name, engines, indefinite, look)                                                         \
-    type __real_helper_##engines##_x86_64(CPUX86State *env);                                                 \
-    type __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
-    type __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
-    {                                                                                                        \
-        x87_begin(env, HOST_PC);                                                                             \
-        if (x87_is_empty(env, 0))                                                                            \
-            return x87_stack_fault(env, false), (type)(indefinite);                                          \
-        type value = __real_helper_##engines##_x86_64(env);                                                  \
-        look;                                                                                                \
-        x87_denies(env, X87_IE | X87_OE | X87_UE);                                                           \
-        x87_tell(env, x87_register(env, 0)->sign_exponent >> 15);                                            \
-        return value;                                                                                        \
-    }
-STORE(uint32_t, fsts_ST0, fsts_ST0, UINT32_C(0xffc00000), value = look_at_single(env, value))
-STORE(uint64_t, fstl_ST0, fstl_ST0, UINT64_C(0xfff8000000000000), value = look_at_double(env, value))
-STORE(int32_t, fistl_ST0, fistl_ST0, INT32_MIN, )
-STORE(int64_t, fistll_ST0, fistll_ST0, INT64_MIN, )
-
-/* FISTTP: the engine gives the largest number instead of the indefinite one. */
-#define TRUNCATION(type, name, indefinite) STORE(type, name, name, indefinite, if (FLAGS(env) & X87_IE) value = indefinite)
-TRUNCATION(int32_t, fisttl_ST0, INT32_MIN)
-TRUNCATION(int64_t, fisttll_ST0, INT64_MIN)
-
-/* 16 bits: the engine converts to 32 and gives the indefinite number without a word when it does not fit. */
-static int32_t fitting(CPUX86State *env, int32_t value)
-{
-    if (value == (int16_t)value && !(FLAGS(env) & X87_IE))
-        return value;
-    FLAGS(env) = X87_IE;
-    return INT16_MIN;
-}
-STORE(int32_t, fist_ST0, fistl_ST0, INT16_MIN, value = fitting(env, value))
-STORE(int32_t, fistt_ST0, fisttl_ST0, INT16_MIN, value = fitting(env, value))
-
-/* FSTP of 80 bits, which the engine pops afterwards. A store that faults leaves the status word as it was. */
-void __wrap_helper_fstt_ST0_x86_64(CPUX86State *env, uint64_t va)
-{
-    struct x87_float x = x87_indefinite;
-    x87_begin(env, HOST_PC);
-    bool underflow = x87_is_empty(env, 0);
-    if (!underflow)
-        x = x87_value(x87_register(env, 0));
-    if (!underflow || (FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_IE)) {
-        cpu_stq_data_ra_x86_64(env, (uint32_t)va, x.significand, HOST_PC);
-        cpu_stw_data_ra_x86_64(env, (uint32_t)va + 8, x.sign_exponent, HOST_PC);
-    }
-    if (underflow)
-        x87_stack_fault(env, false);
-    else
-        x87_clear_c1(env);
-}

@@ -8,16 +8,15 @@
  * Source: Intel SDM volume 1, sections 4.8.3.4 to 4.8.3.6 (NaNs), 4.9.2 (precedence), 8.5 (exceptions). */
 #include "x87_number.h"
 
-#define QUIET_BIT (UINT64_C(1) << 62)
 #define BIAS_ADJUST 24576                /* unmasked overflow and underflow: the exponent wraps by this */
 
-const struct x87_float x87_indefinite = { X87_INTEGER_BIT | QUIET_BIT, X87_SIGN | X87_EXPONENT };
+const struct x87_float x87_indefinite = { X87_INTEGER_BIT | X87_QUIET_BIT, X87_SIGN | X87_EXPONENT };
 const struct x87_float x87_one = { X87_INTEGER_BIT, X87_BIAS };
 
 static unsigned exponent_of(struct x87_float x) { return x.sign_exponent & X87_EXPONENT; }
 static bool is_unsupported(struct x87_float x) { return exponent_of(x) != 0 && !(x.significand & X87_INTEGER_BIT); }
 static bool is_nan(struct x87_float x) { return exponent_of(x) == X87_EXPONENT && (x.significand << 1) != 0; }
-static bool is_signaling(struct x87_float x) { return is_nan(x) && !(x.significand & QUIET_BIT); }
+static bool is_signaling(struct x87_float x) { return is_nan(x) && !(x.significand & X87_QUIET_BIT); }
 
 struct x87_float x87_zero(bool negative) { return (struct x87_float){ 0, negative ? X87_SIGN : 0 }; }
 struct x87_float x87_infinity(bool negative)
@@ -54,7 +53,7 @@ static void decode(struct x87_float x, struct x87_number *n)
 
 static void give_nan(struct x87_float nan, bool signaling, struct x87_result *r)
 {
-    nan.significand |= QUIET_BIT;
+    nan.significand |= X87_QUIET_BIT;
     r->value = r->pushed = nan;
     r->status = signaling ? X87_IE : 0;
 }
@@ -97,33 +96,6 @@ bool x87_take_two(struct x87_float x, struct x87_float y, struct x87_number *nx,
     return true;
 }
 
-struct rounded {
-    uint64_t significand;
-    bool inexact, up, carry;             /* up: away from zero; carry: to the next power of two */
-};
-
-static struct rounded round_significand(unsigned control, u128 m, bool exact, bool negative)
-{
-    uint64_t kept = (uint64_t)(m >> 64), rest = (uint64_t)m;
-    struct rounded q = { kept, rest || !exact, false, false };
-    switch (control >> X87_ROUND_SHIFT & 3) {
-    case X87_NEAREST:
-        q.up = rest > X87_INTEGER_BIT || (rest == X87_INTEGER_BIT && (!exact || (kept & 1)));
-        break;
-    case X87_DOWN:
-        q.up = q.inexact && negative;
-        break;
-    case X87_UP:
-        q.up = q.inexact && !negative;
-        break;
-    default:
-        break;
-    }
-    q.significand += q.up;
-    q.carry = q.up && q.significand == 0;
-    return q;
-}
-
 static struct x87_float overflow(unsigned control, bool negative, unsigned *status)
 {
     unsigned direction = control >> X87_ROUND_SHIFT & 3;
@@ -131,39 +103,54 @@ static struct x87_float overflow(unsigned control, bool negative, unsigned *stat
     *status |= X87_OE | X87_PE | (to_infinity ? X87_C1 : 0);
     if (to_infinity)
         return x87_infinity(negative);
-    return (struct x87_float){ ~UINT64_C(0), (negative ? X87_SIGN : 0) | (X87_EXPONENT - 1) };
+    return (struct x87_float){ ~UINT64_C(0) << (64 - x87_precision(control)), (negative ? X87_SIGN : 0) | (X87_EXPONENT - 1) };
 }
 
 struct x87_float x87_round(unsigned control, struct wide w, bool exact, unsigned *status)
 {
-    uint16_t sign = w.negative ? X87_SIGN : 0;
-    int exponent = w.exponent + X87_BIAS;
-    struct rounded q = round_significand(control, w.m, exact, w.negative);
+    struct x87_result r = { .status = *status };
+    x87_round_to(control | X87_ALL_BITS, w.m | !exact, w.exponent, w.negative, &r);
+    *status = r.status;
+    return r.value;
+}
+
+void x87_round_to(unsigned control, u128 m, int exponent, bool negative, struct x87_result *r)
+{
+    uint16_t sign = negative ? X87_SIGN : 0;
+    struct x87_rounded q = x87_round_significand(control, m, negative);
+    exponent += X87_BIAS;
     bool tiny = exponent + q.carry <= 0;
-    *status &= ~(unsigned)X87_C1;
+    r->status &= ~(unsigned)X87_C1;
     if (tiny && !(control & X87_UE)) {
-        *status |= X87_UE;
+        r->status |= X87_UE;
         exponent += BIAS_ADJUST;
-        if (exponent + q.carry <= 0)     /* FSCALE can go further than the adjustment reaches */
-            return *status |= X87_PE, x87_zero(w.negative);
+        if (exponent + q.carry <= 0) {   /* FSCALE can go further than the adjustment reaches */
+            r->status |= X87_PE;
+            r->value = x87_zero(negative);
+            return;
+        }
     } else if (exponent <= 0) {
         int shift = 1 - exponent;
-        bool lost = shift > 127 || (w.m & (((u128)1 << shift) - 1)) != 0;
-        q = round_significand(control, shift > 127 ? 0 : w.m >> shift, exact && !lost, w.negative);
-        if (q.inexact && tiny)
-            *status |= X87_UE;
-        *status |= (q.inexact ? X87_PE : 0) | (q.up ? X87_C1 : 0);
-        return (struct x87_float){ q.significand, sign | (q.significand & X87_INTEGER_BIT ? 1 : 0) };
+        bool lost = shift > 127 || (m & (((u128)1 << shift) - 1)) != 0;
+        q = x87_round_significand(control, (shift > 127 ? 0 : m >> shift) | lost, negative);
+        r->status |= (q.inexact && tiny ? X87_UE : 0) | (q.inexact ? X87_PE : 0) | (q.up ? X87_C1 : 0);
+        r->value = (struct x87_float){ q.significand, sign | (q.significand & X87_INTEGER_BIT ? 1 : 0) };
+        return;
     }
     exponent += q.carry;
     if (exponent >= (int)X87_EXPONENT) {
-        if (control & X87_OE)
-            return overflow(control, w.negative, status);
+        if (control & X87_OE) {
+            r->value = overflow(control, negative, &r->status);
+            return;
+        }
         exponent -= BIAS_ADJUST;
-        *status |= X87_OE;
-        if (exponent >= (int)X87_EXPONENT)
-            return *status |= X87_PE | X87_C1, x87_infinity(w.negative);
+        r->status |= X87_OE;
+        if (exponent >= (int)X87_EXPONENT) {
+            r->status |= X87_PE | X87_C1;
+            r->value = x87_infinity(negative);
+            return;
+        }
     }
-    *status |= (q.inexact ? X87_PE : 0) | (q.up ? X87_C1 : 0);
-    return (struct x87_float){ q.carry ? X87_INTEGER_BIT : q.significand, sign | (uint16_t)exponent };
+    r->status |= (q.inexact ? X87_PE : 0) | (q.up ? X87_C1 : 0);
+    r->value = (struct x87_float){ q.carry ? X87_INTEGER_BIT : q.significand, sign | (uint16_t)exponent };
 }

@@ -1,10 +1,8 @@
-/* x87_operands.h - denormal operands of the x87 arithmetic that the engine computes itself.
+/* x87_operands.h - operands of the x87 arithmetic: registers, numbers of other formats, denormal ones.
  *
- *   pseudo-denormal (exponent field 0, integer bit 1) -> exponent field 1: the same value, which the engine's library knows
- *   a denormal or pseudo-denormal operand             -> DE, unless one is a NaN or the operation is invalid
- *
- * A register that is only read keeps its encoding. What is loaded into the engine's FT0 is classified when it is loaded.
- * Source: Intel SDM volume 1, 4.8.3.2 and table 8-3 (encodings), 4.9.2 (precedence), 8.5.2 (denormal operand). */
+ * Numbers of 32 and 64 bits become ones of 80 without loss; their class tells afterwards what they were, since a denormal one of them is
+ * a normal one of 80 bits.
+ * Source: Intel SDM volume 1, 4.2.2, 4.8.3 and tables 4-3 and 8-3 (encodings), 8.5.2 (denormal operand). */
 #ifndef FT86_X87_OPERANDS_H
 #define FT86_X87_OPERANDS_H
 #include "layout.h"
@@ -52,14 +50,35 @@ static inline enum x87_class x87_class_of_bits(uint64_t bits, unsigned fraction,
 static inline enum x87_class x87_class_of_single(uint32_t bits) { return x87_class_of_bits(bits, 23, 0xff); }
 static inline enum x87_class x87_class_of_double(uint64_t bits) { return x87_class_of_bits(bits, 52, 0x7ff); }
 
-static inline void x87_normalize(struct x87_float *x)
+/* A number of 64 bits in 80; a signalling NaN stays one. */
+static inline struct x87_float x87_of_double(uint64_t bits)
 {
-    if (!(x->sign_exponent & 0x7fff) && x->significand >> 63)
-        x->sign_exponent |= 1;
+    uint64_t fraction = bits << 12 >> 1;
+    unsigned exponent = (unsigned)(bits >> 52) & 0x7ff, sign = (unsigned)(bits >> 63) << 15;
+    if (__builtin_expect(exponent == 0, false)) {
+        unsigned zeros = fraction ? (unsigned)__builtin_clzll(fraction) : 0;
+        return (struct x87_float){ fraction << zeros, (uint16_t)(sign | (fraction ? 0x3fff - 0x3fe - zeros : 0)) };
+    }
+    exponent = exponent == 0x7ff ? 0x7fff : exponent + 0x3fff - 0x3ff;
+    return (struct x87_float){ fraction | UINT64_C(1) << 63, (uint16_t)(sign | exponent) };
 }
 
-static inline bool x87_denormal_counts(enum x87_class a, enum x87_class b)
+static inline struct x87_float x87_of_single(uint32_t bits)
 {
-    return a != X87_NO_NUMBER && b != X87_NO_NUMBER && (a == X87_DENORMAL || b == X87_DENORMAL);
+    uint64_t fraction = (uint64_t)bits << 41 >> 1;
+    unsigned exponent = bits >> 23 & 0xff, sign = bits >> 31 << 15;
+    if (__builtin_expect(exponent == 0, false)) {
+        unsigned zeros = fraction ? (unsigned)__builtin_clzll(fraction) : 0;
+        return (struct x87_float){ fraction << zeros, (uint16_t)(sign | (fraction ? 0x3fff - 0x7e - zeros : 0)) };
+    }
+    exponent = exponent == 0xff ? 0x7fff : exponent + 0x3fff - 0x7f;
+    return (struct x87_float){ fraction | UINT64_C(1) << 63, (uint16_t)(sign | exponent) };
+}
+
+static inline struct x87_float x87_of_integer(int32_t value)
+{
+    uint64_t size = value < 0 ? (uint64_t)-(int64_t)value : (uint64_t)value;
+    unsigned zeros = size ? (unsigned)__builtin_clzll(size) : 0;
+    return (struct x87_float){ size << zeros, (uint16_t)((value < 0 ? 0x8000u : 0) | (size ? 0x3fff + 63 - zeros : 0)) };
 }
 #endif

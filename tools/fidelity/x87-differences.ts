@@ -14,12 +14,13 @@ import {
   template,
   type KnownDifference,
 } from './difference.js';
-import { filledTag, isUnmaskedStore, stackFaultIsDue, unmaskedIsTold } from './x87-stack.js';
+import { filledTag, isUnmaskedStore, isWrapped, stackFaultIsDue, unmaskedIsTold } from './x87-stack.js';
 
 const PAGE_FAULT = 14;
 const ALL = /^(fsw|ftw|st\d|memory)$/;
 const ALL_AND_FLAGS = /^(fsw|ftw|st\d|memory|eflags)$/;
 const C1 = 0x200;
+const CONDITIONS = 0x4700;
 /** DE, and ES and B with it. */
 const DENORMAL = 0x8082;
 
@@ -54,6 +55,20 @@ export const X87_DIFFERENCES: readonly KnownDifference[] = [
       unmaskedIsTold(d) &&
       (onlyFields(d, ALL_AND_FLAGS) ||
         (isUnmaskedStore(d) && d.fields.some(({ name, reference }) => name === 'vector' && reference === PAGE_FAULT))),
+  },
+  {
+    id: 'wrapped-exponent',
+    wrong: 'qemu',
+    what: 'an overflow or underflow of x87 arithmetic that is unmasked: ft86 gives the result with its exponent wrapped, QEMU the masked one',
+    source: 'Intel SDM volume 1, 8.5.4 and 8.5.5; test/emulator/x87-arithmetic.test.ts',
+    matches: (d) => isWrapped(d) && onlyFields(d, ALL),
+  },
+  {
+    id: 'fsqrt-conditions',
+    wrong: 'either',
+    what: 'FSQRT of a negative number, -0 among them: ft86 leaves C0, C2 and C3, as processors that were tried do; QEMU sets C2 and clears the others',
+    source: 'Intel SDM volume 2, FSQRT: C0, C2 and C3 are undefined',
+    matches: (d) => template(d) === 'd9 fa' && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, CONDITIONS)),
   },
   {
     id: 'store-to-empty',
@@ -107,10 +122,11 @@ export const X87_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     id: 'x87-precision',
-    wrong: 'either',
-    what: 'with precision control below 64 bits: the last place and the inexact flag of a result; QEMU rounds loads from memory, too',
-    source: 'Intel SDM volume 1, 8.1.5.2; the rounding of the engine’s older softfloat library',
-    matches: (d) => /^d[8-f] /.test(template(d)) && onlyFields(d, ALL) && precisionControl(d) !== 0x300,
+    wrong: 'qemu',
+    what: 'with precision control below 64 bits, an operand in memory: QEMU rounds it when it is loaded, and calls it inexact',
+    source:
+      'Intel SDM volume 1, 8.1.5.2: the precision of results of FADD, FSUB, FMUL, FDIV and FSQRT; test/emulator/x87-arithmetic.test.ts',
+    matches: (d) => /^d[89a-f] .* mem$/.test(template(d)) && onlyFields(d, ALL) && precisionControl(d) !== 0x300,
   },
   {
     id: 'denormal-operand',

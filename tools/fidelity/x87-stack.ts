@@ -10,6 +10,8 @@ const TOP_SHIFT = 11;
 const STACK_FAULT = 0x40;
 const BEFORE_OPERATION = 0x07;
 const STORED = 0x19;
+/** Overflow and underflow. */
+const WRAPPING = 0x18;
 const FX_ENTRY = 20;
 
 interface Needs {
@@ -109,6 +111,13 @@ export function unmaskedIsTold(d: Difference): boolean {
   if (code < 0xd8 || code > 0xdf) return false;
   const control = fpuBefore(d)?.control ?? 0;
   return (statusAfter(d) & ~control & (isStore(d) ? STORED : BEFORE_OPERATION)) !== 0;
+}
+
+/** Whether arithmetic has met an overflow or underflow that is unmasked, so that the exponent of its result is wrapped. */
+export function isWrapped(d: Difference): boolean {
+  const [code, modrm] = parts(d);
+  const arithmetic = /^(d8|dc|de)$/.test(code.toString(16)) || (code === 0xda && modrm < REGISTER_FORM);
+  return arithmetic && (statusAfter(d) & ~(fpuBefore(d)?.control ?? 0) & WRAPPING) !== 0;
 }
 
 function isStore(d: Difference): boolean {

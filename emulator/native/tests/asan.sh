@@ -9,4 +9,5 @@ export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 UBSAN_OPTIONS
 "$build/asan/hostile" "$build/events_guest.bin" 1500
 "$build/asan/hostile" "$build/paging_guest.bin" 1500
 "$build/asan/x87"
+"$build/asan/x87_host" 200
 "$build/asan/host_state"

@@ -40,8 +40,9 @@ hostile)
   "$build/core/hostile" "$build/paging_guest.bin" 2000
   ;;
 fpu)
-  # The FPU's own functions: the same bits as ever; and no setting of the host's FPU shows in a guest.
+  # The FPU's own functions: the same bits as ever, arithmetic the same as the host's; and no setting of the host's FPU shows in a guest.
   "$build/core/x87"
+  "$build/core/x87_host"
   "$build/core/host_state"
   ;;
 link)

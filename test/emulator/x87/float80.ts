@@ -40,18 +40,36 @@ export function exactly({ signExponent, significand }: Float80): bigint {
   return signExponent & 0x8000 ? -size : size;
 }
 
+/** A number rounded to `bits`; the exponent is not biased and has no limits. */
+export interface Rounded {
+  readonly negative: boolean;
+  readonly exponent: number;
+  /** 64 bits; the lower ones are 0 when `bits` are fewer. */
+  readonly significand: bigint;
+  readonly inexact: boolean;
+  /** Whether the magnitude grew. */
+  readonly up: boolean;
+}
+
 /** numerator / denominator rounded to 64 bits, a normal number; `up` if the magnitude grew. */
 export function roundQuotient(numerator: bigint, denominator: bigint, rounding: Rounding): [Float80, up: boolean] {
+  const { negative, exponent, significand, up } = roundExactly(numerator, denominator, rounding, 64);
+  return [float80((negative ? 0x8000 : 0) | (exponent + BIAS), significand), up];
+}
+
+/** numerator / denominator, neither 0. */
+export function roundExactly(numerator: bigint, denominator: bigint, rounding: Rounding, bits: number): Rounded {
   const negative = numerator < 0n !== denominator < 0n;
   let size = numerator < 0n ? -numerator : numerator;
   let by = denominator < 0n ? -denominator : denominator;
   let exponent = size.toString(2).length - by.toString(2).length;
-  const shift = 64n - BigInt(exponent);
+  const places = BigInt(bits);
+  const shift = places - BigInt(exponent);
   if (shift > 0n) size <<= shift;
   else by <<= -shift;
-  if (size / by < 1n << 64n) size <<= 1n;
+  if (size / by < 1n << places) size <<= 1n;
   else exponent++;
-  const quotient = size / by; // 65 bits
+  const quotient = size / by; // one bit more than is kept
   const below = size % by !== 0n;
   const half = (quotient & 1n) !== 0n;
   let significand = quotient >> 1n;
@@ -61,6 +79,6 @@ export function roundQuotient(numerator: bigint, denominator: bigint, rounding: 
       ? half && (below || (significand & 1n) !== 0n)
       : inexact && rounding === (negative ? 'down' : 'up');
   if (up) significand++;
-  if (significand >> 64n) [significand, exponent] = [significand >> 1n, exponent + 1];
-  return [float80((negative ? 0x8000 : 0) | (exponent - 1 + BIAS), significand), up];
+  if (significand >> places) [significand, exponent] = [significand >> 1n, exponent + 1];
+  return { negative, exponent: exponent - 1, significand: significand << (64n - places), inexact, up };
 }

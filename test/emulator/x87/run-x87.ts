@@ -43,12 +43,12 @@ const RECORD = 96;
 const RECORDS = 0x100000;
 const ENVIRONMENT = 0x9000;
 
-function program(operation: Operation, count: number, two: boolean): number[] {
+function program(code: readonly number[], count: number, two: boolean): number[] {
   const body = [
     ...[0xdb, 0xe3, 0xd9, 0x2e], // fninit; fldcw [esi]
     ...(two ? [0xdb, 0x6e, 32] : []), // fld tbyte [esi+32]
     ...[0xdb, 0x6e, 16], // fld tbyte [esi+16]
-    ...[0xd9, OPCODES[operation]],
+    ...code,
     ...[0xd9, 0x35, ...le32(ENVIRONMENT)], // fnstenv
     ...[0xa1, ...le32(ENVIRONMENT + 4), 0x89, 0x46, 4], // status
     ...[0xa1, ...le32(ENVIRONMENT + 8), 0x89, 0x46, 8], // tags
@@ -61,6 +61,11 @@ function program(operation: Operation, count: number, two: boolean): number[] {
 
 /** The instruction's outcome for each of `operands`, which all have a y or all have none. */
 export function runX87(operation: Operation, operands: readonly Operands[]): Outcome[] {
+  return runX87Code([0xd9, OPCODES[operation]], operands);
+}
+
+/** The same for an instruction in machine code. CR0.NE is clear: an unmasked exception stops nothing. */
+export function runX87Code(code: readonly number[], operands: readonly Operands[]): Outcome[] {
   const two = operands[0]?.y !== undefined;
   const bytes = new Uint8Array(operands.length * RECORD);
   operands.forEach(({ control = 0x37f, x, y }, index) => {
@@ -68,7 +73,7 @@ export function runX87(operation: Operation, operands: readonly Operands[]): Out
     writeFloat80(bytes, index * RECORD + 16, x);
     if (y) writeFloat80(bytes, index * RECORD + 32, y);
   });
-  const { vcpu } = guestOf(program(operation, operands.length, two));
+  const { vcpu } = guestOf(program(code, operands.length, two));
   vcpu.ram.write(RECORDS, bytes);
   if (vcpu.run(Infinity) !== 'halted') throw new Error('the guest did not end');
   const after = vcpu.ram.read(RECORDS, bytes.length) ?? bytes;
