@@ -2,7 +2,7 @@
  *
  *   FST, FIST, FISTTP of 16, 32 and 64 bits    conversion -> X87_NOT_DONE? ----------------------.
  *                                                             | no                             v
- *                                                             '-> the engine's store -> label -> fpop, which asks, too
+ *                                                             '-> the engine's store -> x87_stored -> label -> fpop, which asks, too
  *   FCMOVcc    registers are looked at before the condition is: an empty one is a stack fault in any case
  *
  * What lives across the branch must be local, in the engine's terms: the value, its address, and where the engine keeps that
@@ -40,9 +40,9 @@ static bool is_store(unsigned opcode, unsigned digit)
     return digit == 2 || digit == 3 || (digit == 1 && opcode != 0xd9) || (digit == 7 && opcode == 0xdf);
 }
 
-static void ask_move(TCGContext *tcg, int number)
+static void ask(TCGContext *tcg, int what)
 {
-    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, number | X87_ASK_MOVE)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
+    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, what)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
     __real_tcg_gen_callN_x86_64(tcg, (void *)helper_fmov_ST0_STN_x86_64, NULL, 2, arguments);
     tcg_temp_free_internal_x86_64(tcg, value);
 }
@@ -55,7 +55,7 @@ void x87_begin_instruction(const core *c, const struct decoded *d, uint8_t (*fet
     if (modrm < 0xc0)
         now.stores = is_store(d->opcode, digit);
     else if ((d->opcode & ~1) == OPCODE_FCMOV && digit <= 3 && !(env_u32(c, ENV_OFF_HFLAGS) & HF_NO_FPU))
-        ask_move(FIELD(c->uc, UC_OFF_TCG, TCGContext *), modrm & 7);
+        ask(FIELD(c->uc, UC_OFF_TCG, TCGContext *), (modrm & 7) | X87_ASK_MOVE);
 }
 
 void *__wrap_tcg_temp_new_internal_x86_64(TCGContext *tcg, int type, bool local)
@@ -88,6 +88,8 @@ void x87_after_store(TCGContext *tcg)
 {
     if (!now.label)
         return;
+    now.stores = false;                  /* no more temporaries must be local */
+    ask(tcg, X87_STORED);
     label_set(tcg, now.label);
     tcg_temp_free_internal_x86_64(tcg, now.value);
     tcg_temp_free_internal_x86_64(tcg, now.address);

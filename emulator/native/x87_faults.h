@@ -18,13 +18,17 @@
 /* Beside the library's flags. Its own of these bits tell of numbers flushed to zero, which it never does here. */
 enum {
     X87_PUSHED = 0x40,                   /* fpush has made room for a value */
+    X87_STORE_UP = 0x40,                 /* a store has rounded up; beside X87_IE: it is a stack fault */
     X87_NOT_DONE = 0x80,                 /* the other parts of the instruction do nothing: its sign bit (translate_x87.c) */
 };
 
-enum { X87_ASK_MOVE = 0x100 };           /* beside FCMOVcc's register: may it be moved? (x87_moves.c) */
+/* In place of a register: beside FCMOVcc's, may it be moved? Behind a store: tell its exceptions. (x87_moves.c) */
+enum { X87_ASK_MOVE = 0x100, X87_STORED = 0x200 };
 
 /* x87_moves.c: tell a stack fault in the status word. Unmasked, it gives false and the instruction's other parts do nothing. */
 bool x87_stack_fault(CPUX86State *env, bool overflow);
+/* Behind a store to memory, which has not faulted. */
+void x87_stored(CPUX86State *env);
 /* The stack is full: the indefinite number is pushed if the fault is masked. */
 void x87_overflow(CPUX86State *env);
 /* A register that must not be empty is; if that is masked, ST(number) takes the indefinite one. */

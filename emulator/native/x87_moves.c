@@ -163,7 +163,9 @@ CONSTANT(fldln2_ST0, round_constant(env, true))
  * FCMOVcc: asked about first, whatever its condition (translate_x87.c). */
 void __wrap_helper_fmov_ST0_STN_x86_64(CPUX86State *env, int number)
 {
-    if (number & X87_ASK_MOVE) {
+    if (number & X87_STORED) {
+        x87_stored(env);
+    } else if (number & X87_ASK_MOVE) {
         x87_begin(env, HOST_PC);
         x87_clear_c1(env);
         if (x87_is_empty(env, 0) || x87_is_empty(env, number & 7)) {

@@ -2,7 +2,8 @@
  *
  *   ST(0) is empty -> stack fault, C1 = 0: masked, the indefinite number is stored; unmasked, nothing is, and nothing is popped
  *
- * The engine has no stack faults, and stores whatever its function has converted to: translate_x87.c puts a branch around it.
+ * The engine has no stack faults, and stores whatever its function has converted to: translate_x87.c puts a branch around it, and
+ * a call behind it that tells the exceptions. A store that faults leaves the status word as it was.
  * Those that access memory themselves must know their caller in the generated code.
  * Source: Intel SDM volume 1, sections 4.8.4 (rounding), 8.5.1 to 8.5.6; tables 4-3 and 8-2 (indefinite numbers); volume 2, FST, FIST,
  * FISTTP. */
@@ -86,17 +87,43 @@ static bool is_up_integer(CPUX86State *env, int64_t stored)
     return size > (places < 64 ? x.significand >> places : 0);
 }
 
-/* Translated code stores the value, unless X87_NOT_DONE is set. up: asked of an inexact one. */
-#define STORE(type, name, indefinite, converted, up)                                                         \
+/* Behind the conversion; what is not stored is told at once. */
+static inline void converted(CPUX86State *env, bool up)
+{
+    if (x87_denies(env, X87_IE | X87_OE | X87_UE))
+        x87_tell_flags(env, false);
+    else if (up)
+        FLAGS(env) |= X87_STORE_UP;
+}
+
+void x87_stored(CPUX86State *env)
+{
+    unsigned raised = FLAGS(env) & X87_EXCEPTIONS;
+    if (FLAGS(env) & X87_STORE_UP)
+        raised |= raised & X87_IE ? X87_SF : X87_C1;
+    FLAGS(env) = (uint8_t)(raised & X87_EXCEPTIONS);
+    x87_tell(env, raised);
+}
+
+/* ST(0) is empty. */
+static void nothing_to_store(CPUX86State *env)
+{
+    if (FIELD(env, ENV_OFF_FPUC, uint16_t) & X87_IE)
+        FLAGS(env) = X87_IE | X87_STORE_UP;
+    else
+        x87_stack_fault(env, false);
+}
+
+/* Translated code stores the value, unless X87_NOT_DONE is set, and then comes to x87_stored. up: asked of an inexact one. */
+#define STORE(type, name, indefinite, number, up)                                                            \
     type __wrap_helper_##name##_x86_64(CPUX86State *env);                                                    \
     type __wrap_helper_##name##_x86_64(CPUX86State *env)                                                     \
     {                                                                                                        \
         x87_begin(env, HOST_PC);                                                                             \
         if (x87_is_empty(env, 0))                                                                            \
-            return x87_stack_fault(env, false), (type)(indefinite);                                          \
-        type value = (type)(converted);                                                                      \
-        x87_denies(env, X87_IE | X87_OE | X87_UE);                                                           \
-        x87_tell_flags(env, (FLAGS(env) & X87_PE) && (up));                                                  \
+            return nothing_to_store(env), (type)(indefinite);                                                \
+        type value = (type)(number);                                                                         \
+        converted(env, (FLAGS(env) & X87_PE) && (up));                                                       \
         return value;                                                                                        \
     }
 STORE(uint32_t, fsts_ST0, UINT32_C(0xffc00000), to_single(env), is_up(env, x87_of_single(value)))

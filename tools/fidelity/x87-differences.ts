@@ -14,9 +14,11 @@ import {
   template,
   type KnownDifference,
 } from './difference.js';
-import { filledTag, isUnmaskedStore, isWrapped, stackFaultIsDue, unmaskedIsTold } from './x87-stack.js';
+import { filledTag, isStore, isUnmaskedStore, isWrapped, stackFaultIsDue, unmaskedIsTold } from './x87-stack.js';
 
 const PAGE_FAULT = 14;
+/** #SS, #GP, #PF and #AC. */
+const MEMORY_FAULTS = new Set([12, 13, PAGE_FAULT, 17]);
 const ALL = /^(fsw|ftw|st\d|memory)$/;
 const ALL_AND_FLAGS = /^(fsw|ftw|st\d|memory|eflags)$/;
 const C1 = 0x200;
@@ -69,6 +71,13 @@ export const X87_DIFFERENCES: readonly KnownDifference[] = [
     what: 'FSQRT of a negative number, -0 among them: ft86 leaves C0, C2 and C3, as processors that were tried do; QEMU sets C2 and clears the others',
     source: 'Intel SDM volume 2, FSQRT: C0, C2 and C3 are undefined',
     matches: (d) => template(d) === 'd9 fa' && d.fields.every((f) => f.name === 'fsw' && onlyBits(f, CONDITIONS)),
+  },
+  {
+    id: 'store-fault',
+    wrong: 'qemu',
+    what: 'a store of the FPU that faults in memory: ft86 leaves the status word, QEMU has told the exceptions of the conversion',
+    source: 'Intel SDM volume 3, 6.5 (faults); test/emulator/x87-store-faults.test.ts',
+    matches: (d) => isStore(d) && MEMORY_FAULTS.has(d.vector) && d.fields.every(({ name }) => name === 'fsw'),
   },
   {
     id: 'store-to-empty',

@@ -120,7 +120,8 @@ export function isWrapped(d: Difference): boolean {
   return arithmetic && (statusAfter(d) & ~(fpuBefore(d)?.control ?? 0) & WRAPPING) !== 0;
 }
 
-function isStore(d: Difference): boolean {
+/** Whether it writes a number to memory. */
+export function isStore(d: Difference): boolean {
   const [code, modrm] = parts(d);
   return modrm < REGISTER_FORM && (code & 1) === 1 && ![0, 4, 5].includes((modrm >> 3) & 7);
 }
