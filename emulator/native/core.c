@@ -327,7 +327,7 @@ enum core_exit core_run(core *c, uint64_t target_count)
     core_current = c;
     transfers_forget();
     _mm_setcsr(HOST_MXCSR);
-    /* Budgets are signed, and a block whose pages are not proved adds its epoch for a moment (prologue.c). */
+    /* Budgets are signed, and a block whose pages are not proved adds its epoch for a moment (counting.c). */
     set_target(c, target_count > INT64_MAX / 2 ? INT64_MAX / 2 : target_count);
     enum core_exit why = run_loop(c);
     _mm_setcsr(host_mxcsr);

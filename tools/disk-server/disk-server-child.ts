@@ -1,9 +1,8 @@
 /** Starts `ft86 disk-server` as a child process and waits until it is ready. */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
-import { childEnvironment } from '../child-environment.js';
 import { projectRoot } from '../images/manifest.js';
+import { spawnChild } from '../spawn-child.js';
 import type { DiskServerReady } from './disk-server.js';
 
 export interface DiskServerProcess {
@@ -30,10 +29,7 @@ export function startDiskServer(
   const key = keyFile === undefined ? [] : ['--key', keyFile];
   const args = ['--listen', `unix:${socket}`, '--epochs', join(folder, 'epochs'), ...key];
   const exports = files.map((file, i) => `drive${i}=${file}`);
-  const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), 'disk-server', ...exports, ...args], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: childEnvironment(args),
-  });
+  const child = spawnChild(join(projectRoot(), 'ft86'), ['disk-server', ...exports, ...args]);
   const exited = new Promise<void>((resolve) => {
     child.on('exit', () => {
       resolve();

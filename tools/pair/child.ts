@@ -3,7 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from '../images/manifest.js';
 import type { FromParent, ToParent } from '../replica/parent-link.js';
-import { spawnReplica, takeEarly } from './early-replicas.js';
+import { spawnChild } from '../spawn-child.js';
+import { takeEarly } from './early-replicas.js';
 
 export interface ChildExit {
   readonly code: number | null;
@@ -24,7 +25,7 @@ export class Child {
   /** Start `ft86 ARGS`, if it was not started early. */
   constructor(name: string, args: readonly string[]) {
     this.name = name;
-    this.#process = takeEarly(args) ?? spawnReplica(join(projectRoot(), 'ft86'), args);
+    this.#process = takeEarly(args) ?? spawnChild(join(projectRoot(), 'ft86'), args);
     this.#process.on('message', (message) => {
       this.#receive(message as ToParent);
     });

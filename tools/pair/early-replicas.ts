@@ -7,9 +7,9 @@
  *
  * Invariant: a process that is never needed keeps nothing alive and ends with this one.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { childEnvironment } from '../child-environment.js';
+import type { ChildProcess } from 'node:child_process';
 import { ARGUMENTS_OF_PARENT, type EarlyArguments } from '../replica/arguments-of-parent.js';
+import { spawnChild } from '../spawn-child.js';
 
 /** Those that wait for their command line, by role. */
 export type EarlyReplicas = ReadonlyMap<string, ChildProcess>;
@@ -21,7 +21,7 @@ export function startEarly(program: string, words: readonly string[]): EarlyRepl
   if (words[0] !== 'pair' || words.includes('--help')) return new Map();
   const started = ['primary', 'backup'].map((role) => {
     // Our words are for those who look at processes: whose replica it is.
-    const replica = spawnReplica(program, [role, ARGUMENTS_OF_PARENT, ...words]);
+    const replica = spawnChild(program, [role, ARGUMENTS_OF_PARENT, ...words]);
     replica.unref();
     replica.channel?.unref();
     return [role, replica] as const;
@@ -45,12 +45,4 @@ export function takeEarly(args: readonly string[]): ChildProcess | null {
   const message: EarlyArguments = { type: 'arguments', args };
   replica.send(message, () => undefined);
   return replica;
-}
-
-/** Start `PROGRAM ARGS`. Its messages for a person go to our stderr. */
-export function spawnReplica(program: string, args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [program, ...args], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: childEnvironment(args),
-  });
 }

@@ -5,8 +5,8 @@
  *   replica -> parent   final: icount and digest
  *   parent -> replica   final: save it or not
  *
- * The digest is made of all that `ft86 diff` compares, and anew from all of RAM: it finds what the digests of the run, which read
- * pages that were noted as written, would miss.
+ * The digest is made of all that `ft86 diff` compares, and anew from all pages that were ever written: it finds what the digests of the
+ * run, which read those that were noted as written since the last one, would miss.
  */
 import type { Machine } from '../../hypervisor/machine/machine.js';
 import { PAGE_BYTES } from '../../hypervisor/snapshot/snapshot.js';

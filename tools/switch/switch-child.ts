@@ -1,9 +1,8 @@
 /** Starts `ft86 switch` as a child process and waits until it is ready. */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ReplicaError } from '../../emulator/errors.js';
-import { childEnvironment } from '../child-environment.js';
 import { projectRoot } from '../images/manifest.js';
+import { spawnChild } from '../spawn-child.js';
 import type { SwitchReady } from './switch-process.js';
 import type { BoundForward } from './uplink.js';
 
@@ -34,10 +33,7 @@ export function startSwitch(
     ...(pcap === null ? [] : ['--pcap', pcap]),
     ...(keyFile === undefined ? [] : ['--key', keyFile]),
   ];
-  const child = spawn(process.execPath, [join(projectRoot(), 'ft86'), ...args], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: childEnvironment(args),
-  });
+  const child = spawnChild(join(projectRoot(), 'ft86'), args);
   const exited = new Promise<void>((resolve) => {
     child.on('exit', () => {
       resolve();

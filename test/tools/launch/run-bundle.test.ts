@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { childEnvironment } from '../../../tools/child-environment.js';
+import { childEnvironment } from '../../../tools/spawn-child.js';
 
 const built = resolve(import.meta.dirname, '../../../build/js/tools');
 const launcher = join(built, 'launch/run-bundle.cjs');

@@ -49,7 +49,7 @@ test.each([
   expect(members.map((one) => one.told)).toEqual(told);
 });
 
-test('all of RAM is in the digest, noted as written or not; zeros that were written are as none', () => {
+test('what was written to RAM is in the digest, noted since the last one or not; zeros that were written are as none', () => {
   const [a, b] = [smallMachine(), smallMachine()];
   try {
     expect(finalDigest(a)).toMatch(/^[0-9a-f]{32}$/);

@@ -1,9 +1,0 @@
-/**
- * The environment of `ft86` processes that we start. NODE_EXTRA_CA_CERTS has Node read and decode all certificates of that file when a
- * process starts, 80 ms for those of a Debian. Only an arbiter at https: is known by a certificate, all else by a shared key.
- */
-export function childEnvironment(args: readonly string[]): NodeJS.ProcessEnv {
-  if (args.some((word) => word.includes('https:'))) return process.env;
-  const { NODE_EXTRA_CA_CERTS: _unused, ...environment } = process.env;
-  return environment;
-}
