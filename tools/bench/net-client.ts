@@ -42,6 +42,7 @@ export class NetClient {
   readonly #port: number;
   readonly #outgoing = new Uint8Array(PAYLOAD_BYTES);
   #run = 0;
+  #flushes = false;
   #onDatagram: (datagram: Datagram) => void = () => undefined;
 
   constructor({ host, port }: UdpTarget) {
@@ -112,7 +113,7 @@ export class NetClient {
     };
     const fill = (): void => {
       while (sent < answered + WINDOW) post(false);
-      this.#socket.flush();
+      this.#flushSoon();
     };
     this.#onDatagram = ({ kind, number, count }) => {
       if (kind !== KIND.answer) return;
@@ -147,6 +148,16 @@ export class NetClient {
       clearInterval(timer);
       this.#onDatagram = () => undefined;
     }
+  }
+
+  /** When all that came together is looked at: what it lets us send leaves together, too. */
+  #flushSoon(): void {
+    if (this.#flushes) return;
+    this.#flushes = true;
+    queueMicrotask(() => {
+      this.#flushes = false;
+      this.#socket.flush();
+    });
   }
 
   #post(kind: number, number: number, count: number, bytes = HEADER_BYTES): void {

@@ -2,7 +2,7 @@
  * A UDP socket for IPv4 whose datagrams come and go many at a time, and loads its addon, the only file that does (an edge).
  * `make native` builds it from tools/udp/native/udp.c.
  *
- *   the system's queue -> recvmmsg -> slots -> onDatagram, one after the other
+ *   the system's queue -> recvmmsg -> slots, each with what came together -> onDatagram, one datagram after the other
  *   post -> slots of the batch -> [full, or flush()] -> sendmmsg
  *
  * Invariants: a payload is valid during its onDatagram only; nothing waits in here for a system that does not take it: a
@@ -30,6 +30,12 @@ const SLOT_BYTES = 2048;
 const SLOTS_MAX = 64;
 /** Numbers of a slot in a table: bytes, address, port. */
 const ROW = 3;
+/** The same for what is received; there a row has the bytes of each of the slot's datagrams, too. */
+const ARRIVAL_BYTES = 65_536;
+const ARRIVALS_MAX = 16;
+const ARRIVAL_ROW = 4;
+/** Reads that follow each other, while each fills all slots, before others have their turn. */
+const READS_MAX = 4;
 
 export interface UdpSocketOptions {
   readonly ip: Ipv4Address;
@@ -58,7 +64,8 @@ export class UdpSocket {
   readonly #batch: number;
   readonly #buffer: Uint8Array;
   readonly #table: Uint32Array;
-  /** As many of the shared slots as there are in a batch: the system's work begins with all that it is given. */
+  /** No more of the shared slots than there are in a batch: the system's work begins with all that it is given. */
+  readonly #arrivals: number;
   readonly #received: Uint8Array;
   #waiting = 0;
   #closed = false;
@@ -81,7 +88,8 @@ export class UdpSocket {
     this.#batch = batch;
     this.#buffer = new Uint8Array(batch * SLOT_BYTES);
     this.#table = new Uint32Array(batch * ROW);
-    this.#received = received.subarray(0, batch * SLOT_BYTES);
+    this.#arrivals = Math.min(batch, ARRIVALS_MAX);
+    this.#received = received.subarray(0, this.#arrivals * ARRIVAL_BYTES);
   }
 
   /** Copy a payload of at most 2048 bytes into the batch. It leaves when the batch is full, or with flush(). */
@@ -113,15 +121,26 @@ export class UdpSocket {
   }
 
   #receive(): void {
-    const count = this.#addon.receive(this.#handle, this.#received, receivedTable);
-    if (count < 0) {
-      if (systemError(count).code !== 'EAGAIN') this.#refused(count);
-      return;
+    for (let reads = 0, count = this.#arrivals; reads < READS_MAX && count === this.#arrivals && !this.#closed; reads++) {
+      count = this.#addon.receive(this.#handle, this.#received, receivedTable);
+      if (count >= 0) this.#handOut(count);
+      else if (systemError(count).code !== 'EAGAIN') this.#refused(count);
     }
-    for (let slot = 0; slot < count && !this.#closed; slot++) {
-      const [at, row] = [slot * SLOT_BYTES, slot * ROW];
-      const bytes = Math.min(receivedTable[row]!, SLOT_BYTES);
-      this.#onDatagram(received.subarray(at, at + bytes), receivedTable[row + 1]!, receivedTable[row + 2]!);
+  }
+
+  /** The datagrams of the first `count` slots. */
+  #handOut(count: number): void {
+    for (let slot = 0; slot < count; slot++) {
+      const row = slot * ARRIVAL_ROW;
+      const [ip, port, each] = [receivedTable[row + 1]!, receivedTable[row + 2]!, receivedTable[row + 3]!];
+      let at = slot * ARRIVAL_BYTES;
+      const end = at + receivedTable[row]!;
+      // One at least: a datagram may be empty.
+      do {
+        if (this.#closed) return;
+        this.#onDatagram(received.subarray(at, Math.min(end, at + Math.min(each, SLOT_BYTES))), ip, port);
+        at += each;
+      } while (at < end);
     }
   }
 
@@ -132,8 +151,8 @@ export class UdpSocket {
 }
 
 /** Shared by all sockets, since what is received is handed on at once. */
-const received = new Uint8Array(SLOTS_MAX * SLOT_BYTES);
-const receivedTable = new Uint32Array(SLOTS_MAX * ROW);
+const received = new Uint8Array(ARRIVALS_MAX * ARRIVAL_BYTES);
+const receivedTable = new Uint32Array(ARRIVALS_MAX * ARRIVAL_ROW);
 let addon: UdpAddon | null = null;
 
 function systemError(errno: number): NodeJS.ErrnoException {

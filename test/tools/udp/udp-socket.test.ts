@@ -96,6 +96,22 @@ describe('a UDP socket', () => {
     expect(new Set(got.map(({ ip, port }) => `${ip} ${port}`))).toEqual(new Set([`${LOOPBACK} ${other.port}`]));
   });
 
+  test.each([
+    ['one long run', Array.from({ length: 64 }, () => 1472)],
+    ['shorter last ones', [900, 900, 300, 900, 900, 900, 1]],
+    ['empty ones between', [0, 20, 20, 0, 0, 20, 5, 0]],
+    ['more messages than one read takes', Array.from({ length: 64 }, (_, i) => 100 + i)],
+  ])('hands out one by one what came together: %s', async (_, lengths) => {
+    const { socket, got } = ours(64);
+    const sender = ours(64).socket;
+    const datagrams = lengths.map((length, i) => Buffer.alloc(length, i + 1));
+    for (const bytes of datagrams) sender.post(bytes, LOOPBACK, socket.port);
+    sender.flush();
+    await until('they came', () => got.length === datagrams.length);
+    expect(got.map(({ payload }) => hex(payload))).toEqual(datagrams.map(hex));
+    expect(new Set(got.map(({ ip, port }) => `${ip} ${port}`))).toEqual(new Set([`${LOOPBACK} ${sender.port}`]));
+  });
+
   test('takes an empty datagram, and cuts one that is longer than a slot', async () => {
     const { socket, got } = ours();
     const other = await theirs();
@@ -145,7 +161,8 @@ describe('a UDP socket', () => {
       calls++;
       socket.close();
     });
-    for (let i = 0; i < 3; i++) other.socket.send('x', socket.port, '127.0.0.1');
+    const sender = ours(3).socket;
+    for (let i = 0; i < 3; i++) sender.post(Buffer.from('x'), LOOPBACK, socket.port);
     await until('it came', () => calls > 0);
     socket.post(Buffer.from('y'), LOOPBACK, other.port);
     socket.flush();

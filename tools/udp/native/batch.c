@@ -1,10 +1,10 @@
 /* batch.c - datagrams between a batch and the system.
  *
- *   receive   recvmmsg -> one datagram in each slot
+ *   receive   recvmmsg -> [same peer, same length: not cut by the system] -> one datagram or several in each slot
  *   send      slots -> [same peer, same length: one message that the system cuts again] -> sendmmsg
  *
  * Invariant: datagrams leave in the order of their slots, each with its own bounds.
- * Source: Linux recvmmsg(2), sendmmsg(2), udp(7) with UDP_SEGMENT. */
+ * Source: Linux recvmmsg(2), sendmmsg(2), udp(7) with UDP_SEGMENT and UDP_GRO. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,36 +16,62 @@
 
 enum { MESSAGE_BYTES_MAX = 65000 };
 
+/* What the system says, or is told, about the datagrams of a message. */
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr aligned;
+};
+
 /* Messages for the system: each is one datagram, or several that follow each other in the batch. */
 struct outgoing {
     struct mmsghdr messages[SLOTS_MAX];
     uint32_t datagrams[SLOTS_MAX];
     struct iovec parts[SLOTS_MAX];
     struct sockaddr_in to[SLOTS_MAX];
-    union {
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
-        struct cmsghdr aligned;
-    } segment[SLOTS_MAX];
+    union control segment[SLOTS_MAX];
     uint32_t count;
 };
 
+void receive_together(int fd)
+{
+    int on = 1;
+    (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+}
+
+/* Bytes of each datagram in a message, but for a shorter last one. */
+static uint32_t datagram_bytes(struct msghdr *header, uint32_t message_bytes)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        int bytes;
+        if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
+            continue;
+        memcpy(&bytes, CMSG_DATA(c), sizeof bytes);
+        if (bytes > 0)
+            return bytes;
+    }
+    return message_bytes;
+}
+
 int receive_batch(int fd, const struct batch *batch)
 {
-    struct mmsghdr messages[SLOTS_MAX];
-    struct iovec parts[SLOTS_MAX];
-    struct sockaddr_in from[SLOTS_MAX];
+    struct mmsghdr messages[ARRIVALS_MAX];
+    struct iovec parts[ARRIVALS_MAX];
+    struct sockaddr_in from[ARRIVALS_MAX];
+    union control control[ARRIVALS_MAX];
     for (size_t i = 0; i < batch->slots; i++) {
-        parts[i] = (struct iovec){ batch->bytes + i * SLOT_BYTES, SLOT_BYTES };
-        messages[i].msg_hdr = (struct msghdr){ &from[i], sizeof from[i], &parts[i], 1, NULL, 0, 0 };
+        parts[i] = (struct iovec){ batch->bytes + i * ARRIVAL_BYTES, ARRIVAL_BYTES };
+        messages[i].msg_hdr =
+            (struct msghdr){ &from[i], sizeof from[i], &parts[i], 1, control[i].bytes, sizeof control[i].bytes, 0 };
     }
-    int n = recvmmsg(fd, messages, batch->slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    int n = recvmmsg(fd, messages, batch->slots, MSG_DONTWAIT, NULL);
     if (n < 0)
         return -errno;
     for (int i = 0; i < n; i++) {
-        uint32_t *row = batch->table + ROW * i;
+        uint32_t *row = batch->table + ARRIVAL_ROW * i;
         row[0] = messages[i].msg_len;
         row[1] = ntohl(from[i].sin_addr.s_addr);
         row[2] = ntohs(from[i].sin_port);
+        row[3] = datagram_bytes(&messages[i].msg_hdr, messages[i].msg_len);
     }
     return n;
 }
@@ -88,7 +114,7 @@ static void assemble(struct outgoing *out, const struct batch *batch, uint32_t f
         if (n > 1) {
             uint16_t bytes = row[0];
             header->msg_control = out->segment[m].bytes;
-            header->msg_controllen = sizeof out->segment[m].bytes;
+            header->msg_controllen = CMSG_SPACE(sizeof bytes);
             struct cmsghdr *segment = CMSG_FIRSTHDR(header);
             *segment = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof bytes), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT };
             memcpy(CMSG_DATA(segment), &bytes, sizeof bytes);

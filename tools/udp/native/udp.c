@@ -3,13 +3,14 @@
  *
  *   open(ip, port, receiveBufferBytes, onReadable) -> handle   or a negative errno
  *   port(handle) -> number                                    the one it is bound to
- *   receive(handle, buffer, table) -> datagrams                or a negative errno; never waits
+ *   receive(handle, buffer, table) -> messages                 or a negative errno; never waits
  *   send(handle, buffer, table, first, end) -> datagrams       or a negative errno; never waits
  *   close(handle)
  *
- * buffer  slots of SLOT_BYTES, one datagram each
- * table   for each slot three numbers of 32 bits: bytes, the other side's IPv4 address and its port. A datagram that was
- *         longer than a slot has its own length here and its first bytes in the slot.
+ *            to send                                  to receive
+ * buffer     slots of SLOT_BYTES, a datagram each     slots of ARRIVAL_BYTES: a datagram, or several that came together
+ * table      three numbers of 32 bits for each slot: bytes, the other side's IPv4 address and its port
+ *            -                                        and a fourth: bytes of each datagram but a shorter last one
  *
  * onReadable is called from the event loop while datagrams wait. What it throws is an uncaught exception.
  *
@@ -26,6 +27,12 @@
 #include "addon.h"
 #include "batch.h"
 #include "watch.h"
+
+struct batch_shape {
+    size_t slot_bytes, slots_max, row;
+};
+static const struct batch_shape departures = { SLOT_BYTES, SLOTS_MAX, ROW };
+static const struct batch_shape arrivals = { ARRIVAL_BYTES, ARRIVALS_MAX, ARRIVAL_ROW };
 
 struct udp {
     struct watch watch;
@@ -56,6 +63,7 @@ static int open_socket(uint32_t ip, uint32_t port, uint32_t receive_buffer)
     if ((receive_buffer && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer)) ||
         bind(fd, (struct sockaddr *)&address, sizeof address))
         return addon_give_up(fd);
+    receive_together(fd);
     return fd;
 }
 
@@ -93,8 +101,8 @@ static struct udp *socket_of(napi_env env, napi_value value)
     return u;
 }
 
-/* The handle, and the batch behind it. */
-static struct udp *batch_of(napi_env env, const napi_value *v, struct batch *batch)
+/* The handle, and the batch behind it: as many slots as buffer, table and the shape of both allow. */
+static struct udp *batch_of(napi_env env, const napi_value *v, const struct batch_shape *shape, struct batch *batch)
 {
     size_t length, numbers;
     napi_typedarray_type bytes_type, table_type;
@@ -104,11 +112,11 @@ static struct udp *batch_of(napi_env env, const napi_value *v, struct batch *bat
         napi_get_typedarray_info(env, v[2], &table_type, &numbers, &table, NULL, NULL) != napi_ok ||
         bytes_type != napi_uint8_array || table_type != napi_uint32_array)
         return NULL;
-    *batch = (struct batch){ bytes, table, length / SLOT_BYTES };
-    if (batch->slots > numbers / ROW)
-        batch->slots = numbers / ROW;
-    if (batch->slots > SLOTS_MAX)
-        batch->slots = SLOTS_MAX;
+    *batch = (struct batch){ bytes, table, length / shape->slot_bytes };
+    if (batch->slots > numbers / shape->row)
+        batch->slots = numbers / shape->row;
+    if (batch->slots > shape->slots_max)
+        batch->slots = shape->slots_max;
     return u;
 }
 
@@ -118,7 +126,7 @@ static napi_value udp_receive(napi_env env, napi_callback_info info)
     size_t count = 3;
     struct batch batch;
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
-    struct udp *u = count == 3 ? batch_of(env, v, &batch) : NULL;
+    struct udp *u = count == 3 ? batch_of(env, v, &arrivals, &batch) : NULL;
     return u ? addon_number(env, receive_batch(u->watch.fd, &batch)) : wrong(env);
 }
 
@@ -129,7 +137,7 @@ static napi_value udp_send(napi_env env, napi_callback_info info)
     uint32_t first, end;
     struct batch batch;
     napi_get_cb_info(env, info, &count, v, NULL, NULL);
-    struct udp *u = count == 5 ? batch_of(env, v, &batch) : NULL;
+    struct udp *u = count == 5 ? batch_of(env, v, &departures, &batch) : NULL;
     if (!u || napi_get_value_uint32(env, v[3], &first) != napi_ok ||
         napi_get_value_uint32(env, v[4], &end) != napi_ok || end > batch.slots || first >= end)
         return wrong(env);
