@@ -142,13 +142,15 @@ export class FrameConnection {
 
   /** The same for a frame in two parts, of which the first is small: what frames have in common need not be put in front of each. */
   sendParts(head: Uint8Array, frame: Uint8Array): boolean {
-    if (!this.open) return false;
-    this.#outbox.add(head, frame);
-    this.#bytesSent += LENGTH_PREFIX_BYTES + head.length + frame.length;
+    if (this.#ended) return false;
     if (!this.#flushes) {
+      // Asked once in a turn: a stream takes its time to answer.
+      if (!this.#socket.writable) return false;
       this.#flushes = true;
       process.nextTick(this.#flushed);
     }
+    this.#outbox.add(head, frame);
+    this.#bytesSent += LENGTH_PREFIX_BYTES + head.length + frame.length;
     return this.bufferedBytes <= this.#highWaterBytes;
   }
 

@@ -48,8 +48,8 @@ export class Outbox {
     const block = this.#room(LENGTH_PREFIX_BYTES + (copied ? length : head.length));
     writeLengthPrefix(block, this.#end, length);
     this.#end += LENGTH_PREFIX_BYTES;
-    block.set(head, this.#end);
-    this.#end += head.length;
+    // Few bytes are there sooner than a call that copies any number.
+    for (const byte of head) block[this.#end++] = byte;
     if (copied) {
       block.set(frame, this.#end);
       this.#end += frame.length;
@@ -58,12 +58,11 @@ export class Outbox {
     if (!this.#corked) this.#stream.cork();
     this.#corked = true;
     this.#write();
-    this.#stream.write(frame);
+    if (this.#stream.writable) this.#stream.write(frame);
   }
 
   /** Hand all of it to the host; what the stream does not take any more is lost. */
   flush(): void {
-    if (!this.#stream.writable) this.#start = this.#end;
     this.#write();
     if (this.#corked) this.#stream.uncork();
     this.#corked = false;
@@ -75,7 +74,8 @@ export class Outbox {
     if (this.#block === null || this.#end === this.#start) return;
     const chunk = this.#block.subarray(this.#start, this.#end);
     this.#start = this.#end;
-    this.#stream.write(chunk);
+    // What a stream does not take any more is lost.
+    if (this.#stream.writable) this.#stream.write(chunk);
   }
 
   #room(bytes: number): Buffer {

@@ -55,6 +55,11 @@ export function macNumber(bytes: Uint8Array, offset = 0): number {
   return high * 0x1_0000_0000 + (low >>> 0);
 }
 
+/** Write a MAC at `offset`. So few bytes are there sooner than a call that copies any number. */
+export function putMac(bytes: Uint8Array, offset: number, mac: Uint8Array): void {
+  for (let i = 0; i < MAC_BYTES; i++) bytes[offset + i] = mac[i]!;
+}
+
 /** EtherType of a frame with a whole header. */
 export function etherType(frame: Uint8Array): number {
   return ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);

@@ -14,6 +14,7 @@
  * Source: RFC 791, section 3.1; RFC 768; RFC 792, "Echo or Echo Reply Message".
  */
 import { isIPv4 } from 'node:net';
+import { pooledBytes } from '../../emulator/byte-pool.js';
 import { ConfigError, assert } from '../../emulator/errors.js';
 import { finishChecksum, internetChecksum, sumWordsOf } from './internet-checksum.js';
 import { ETHERNET_FRAME_BYTES_MIN, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, MTU_BYTES, etherType } from './ethernet.js';
@@ -102,20 +103,34 @@ function putIpv4Header(
   put16(bytes, at + 10, finishChecksum(sumWordsOf(bytes, at, at + IPV4_HEADER_BYTES, 0)));
 }
 
-/** Decode a datagram, with padding allowed after it; null: damaged, truncated or a fragment. */
-export function decodeIpv4(bytes: Uint8Array): Ipv4Packet | null {
-  if (bytes.length < IPV4_HEADER_BYTES) return null;
-  const headerBytes = (bytes[0]! & 0x0f) * 4;
-  const totalBytes = get16(bytes, 2);
-  if (bytes[0]! >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return null;
-  if (totalBytes < headerBytes || totalBytes > bytes.length) return null;
-  if ((get16(bytes, 6) & FRAGMENT_MASK) !== 0) return null;
-  if (finishChecksum(sumWordsOf(bytes, 0, headerBytes, 0)) !== 0) return null;
+/** A datagram where it lies: its payload is what `bytes` has from `start` to `end`, which is not included. */
+export interface ReceivedIpv4 extends Omit<Ipv4Packet, 'payload'> {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+export function payloadOf({ bytes, start, end }: ReceivedIpv4): Uint8Array {
+  return bytes.subarray(start, end);
+}
+
+/** Decode the datagram at `at`, with padding allowed after it; null: damaged, truncated or a fragment. */
+export function decodeIpv4(bytes: Uint8Array, at = 0): ReceivedIpv4 | null {
+  if (bytes.length - at < IPV4_HEADER_BYTES) return null;
+  const headerBytes = (bytes[at]! & 0x0f) * 4;
+  const totalBytes = get16(bytes, at + 2);
+  if (bytes[at]! >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return null;
+  if (totalBytes < headerBytes || totalBytes > bytes.length - at) return null;
+  if ((get16(bytes, at + 6) & FRAGMENT_MASK) !== 0) return null;
+  const start = at + headerBytes;
+  if (finishChecksum(sumWordsOf(bytes, at, start, 0)) !== 0) return null;
   return {
-    source: get32(bytes, 12),
-    destination: get32(bytes, 16),
-    protocol: bytes[9]!,
-    payload: bytes.subarray(headerBytes, totalBytes),
+    source: get32(bytes, at + 12),
+    destination: get32(bytes, at + 16),
+    protocol: bytes[at + 9]!,
+    bytes,
+    start,
+    end: at + totalBytes,
   };
 }
 
@@ -169,8 +184,7 @@ export function encodeUdpFrame(
   const { payload } = datagram;
   const udpAt = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES;
   const end = udpAt + UDP_HEADER_BYTES + payload.length;
-  // Buffer's pool is cheaper than an array of its own; it is not filled with zeros.
-  const frame = Buffer.allocUnsafe(Math.max(ETHERNET_FRAME_BYTES_MIN, end));
+  const frame = pooledBytes(Math.max(ETHERNET_FRAME_BYTES_MIN, end));
   put16(frame, 12, ETHERTYPE_IPV4);
   putUdp(frame, udpAt, source, destination, datagram);
   const packet = { source, destination, protocol: PROTOCOL_UDP };
@@ -180,16 +194,16 @@ export function encodeUdpFrame(
 }
 
 /** Decode the UDP datagram in `packet`; null: damaged or truncated. */
-export function decodeUdp({ source, destination, payload: bytes }: Ipv4Packet): UdpDatagram | null {
-  if (bytes.length < UDP_HEADER_BYTES) return null;
-  const length = get16(bytes, 4);
-  if (length < UDP_HEADER_BYTES || length > bytes.length) return null;
+export function decodeUdp({ source, destination, bytes, start, end }: ReceivedIpv4): UdpDatagram | null {
+  if (end - start < UDP_HEADER_BYTES) return null;
+  const length = get16(bytes, start + 4);
+  if (length < UDP_HEADER_BYTES || length > end - start) return null;
   const sum = pseudoSum(source, destination, length);
-  if (get16(bytes, 6) !== 0 && finishChecksum(sumWordsOf(bytes, 0, length, sum)) !== 0) return null;
+  if (get16(bytes, start + 6) !== 0 && finishChecksum(sumWordsOf(bytes, start, start + length, sum)) !== 0) return null;
   return {
-    sourcePort: get16(bytes, 0),
-    destinationPort: get16(bytes, 2),
-    payload: bytes.subarray(UDP_HEADER_BYTES, length),
+    sourcePort: get16(bytes, start),
+    destinationPort: get16(bytes, start + 2),
+    payload: bytes.subarray(start + UDP_HEADER_BYTES, start + length),
   };
 }
 

@@ -12,6 +12,7 @@
 import { assert } from '../../emulator/errors.js';
 import { MAC_BYTES, gratuitousFrame, isGroup, macNumber } from './ethernet.js';
 import { isFrameLength, type PortCounters } from './port-protocol.js';
+import { FrameQueue } from './frame-queue.js';
 import { RecentFrames } from './recent-frames.js';
 
 export interface BridgeOptions {
@@ -29,7 +30,7 @@ export type PortId = number;
 
 interface Port {
   readonly ready: () => void;
-  readonly queue: Uint8Array[];
+  readonly queue: FrameQueue;
   received: number;
   sent: number;
   dropped: number;
@@ -37,6 +38,7 @@ interface Port {
 }
 
 interface Station {
+  readonly mac: number;
   port: PortId;
   heardMs: number;
 }
@@ -65,8 +67,9 @@ export class LearningBridge {
   readonly #ports = new Map<PortId, Port>();
   /** In the order in which they were last heard. */
   readonly #stations = new Map<number, Station>();
-  /** The last of them. */
+  /** The last of them, and the one that was last looked for: a burst is mostly one station's, for one other. */
   #newest: Station | null = null;
+  #found: Station | null = null;
   readonly #recent = new RecentFrames();
   #nextId: PortId = 1;
 
@@ -80,14 +83,14 @@ export class LearningBridge {
   /** Plug in a cable. `ready` is called whenever its empty queue gets a frame. */
   addPort(ready: () => void): PortId {
     const id = this.#nextId++;
-    this.#ports.set(id, { ready, queue: [], received: 0, sent: 0, dropped: 0, stale: 0 });
+    this.#ports.set(id, { ready, queue: new FrameQueue(this.#queueFramesMax), received: 0, sent: 0, dropped: 0, stale: 0 });
     return id;
   }
 
   /** Pull the cable: its queue and everything learned behind it are gone. */
   removePort(id: PortId): void {
     this.#ports.delete(id);
-    for (const [mac, station] of this.#stations) if (station.port === id) this.#stations.delete(mac);
+    for (const station of this.#stations.values()) if (station.port === id) this.#forget(station);
   }
 
   /** Forward one frame of 14 to 1518 bytes that came in at `from`; the bridge keeps it by reference. */
@@ -137,8 +140,7 @@ export class LearningBridge {
   take(id: PortId): Uint8Array | null {
     const port = this.#port(id);
     const frame = port.queue.shift();
-    if (frame === undefined) return null;
-    port.sent++;
+    if (frame !== null) port.sent++;
     return frame;
   }
 
@@ -153,40 +155,43 @@ export class LearningBridge {
   }
 
   #enqueue(port: Port, frame: Uint8Array): void {
-    if (port.queue.length >= this.#queueFramesMax) {
-      port.dropped++;
-      return;
-    }
-    port.queue.push(frame);
-    if (port.queue.length === 1) port.ready();
+    if (!port.queue.push(frame)) port.dropped++;
+    else if (port.queue.length === 1) port.ready();
   }
 
   #learn(mac: number, port: PortId, nowMs: number): void {
-    const known = this.#stations.get(mac);
-    const station = known ?? { port, heardMs: nowMs };
+    const last = this.#newest?.mac === mac ? this.#newest : null;
+    const station = last ?? this.#stations.get(mac) ?? { mac, port, heardMs: nowMs };
     station.port = port;
     station.heardMs = nowMs;
-    // Most frames come in a burst of one station's, which is the last already.
-    if (known !== undefined && known === this.#newest) return;
+    if (last !== null) return;
     this.#newest = station;
     if (!this.#stations.delete(mac) && this.#stations.size >= this.#macsMax) {
-      const oldest = this.#stations.keys().next();
-      if (oldest.done !== true) this.#stations.delete(oldest.value);
+      const oldest = this.#stations.values().next();
+      if (oldest.done !== true) this.#forget(oldest.value);
     }
     this.#stations.set(mac, station);
   }
 
+  #forget(station: Station): void {
+    this.#stations.delete(station.mac);
+    if (this.#newest === station) this.#newest = null;
+    if (this.#found === station) this.#found = null;
+  }
+
   #lookUp(mac: number, nowMs: number): PortId | null {
-    const station = this.#stations.get(mac);
+    const station = this.#found?.mac === mac ? this.#found : this.#stations.get(mac);
     if (station === undefined) return null;
+    this.#found = station;
     if (nowMs - station.heardMs <= this.#ageMs) return station.port;
-    this.#stations.delete(mac);
+    this.#forget(station);
     return null;
   }
 
   #port(id: PortId): Port {
     const port = this.#ports.get(id);
-    assert(port !== undefined, `bridge port ${id} is plugged in`);
+    // Without its number in the text, which would be put together for each frame.
+    assert(port !== undefined, 'a bridge port is plugged in');
     return port;
   }
 }

@@ -50,10 +50,14 @@ export class UdpNat {
 
   /** The virtual source port of a client, which was just heard. */
   portOf(forward: number, address: Ipv4Address, port: number, nowMs: number): number {
+    // Most datagrams come in a burst of one client's, which is the last already.
+    const newest = this.#newest;
+    if (newest !== null && isClient(newest.client, forward, address, port)) {
+      newest.usedMs = nowMs;
+      return newest.virtualPort;
+    }
     const mapping = this.#find(forward, address, port) ?? this.#add({ forward, address, port }, nowMs);
     mapping.usedMs = nowMs;
-    // Most datagrams come in a burst of one client's, which is the last already.
-    if (mapping === this.#newest) return mapping.virtualPort;
     this.#newest = mapping;
     this.#byPort.delete(mapping.virtualPort);
     this.#byPort.set(mapping.virtualPort, mapping);
@@ -82,6 +86,7 @@ export class UdpNat {
     for (const [virtualPort, mapping] of this.#byPort) {
       if (nowMs - mapping.usedMs <= this.#ageMs && this.#byPort.size < this.#clientsMax) return;
       this.#byPort.delete(virtualPort);
+      if (mapping === this.#newest) this.#newest = null;
       const key = keyOf(mapping.client.address, mapping.client.port);
       const others = (this.#byClient.get(key) ?? []).filter((each) => each !== mapping);
       if (others.length === 0) this.#byClient.delete(key);
@@ -96,6 +101,10 @@ export class UdpNat {
       if (!this.#byPort.has(port)) return port;
     }
   }
+}
+
+function isClient(client: NatClient, forward: number, address: Ipv4Address, port: number): boolean {
+  return client.port === port && client.address === address && client.forward === forward;
 }
 
 function keyOf(address: Ipv4Address, port: number): number {

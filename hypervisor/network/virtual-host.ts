@@ -23,6 +23,7 @@ import {
   etherType,
   isGroup,
   macNumber,
+  putMac,
 } from './ethernet.js';
 import {
   BROADCAST_IPV4,
@@ -36,9 +37,10 @@ import {
   encodeIcmpEcho,
   encodeIpv4,
   encodeUdpFrame,
+  payloadOf,
   type IcmpEcho,
   type Ipv4Address,
-  type Ipv4Packet,
+  type ReceivedIpv4,
 } from './ipv4.js';
 import { answerSolicitation } from './router-advertisement.js';
 
@@ -136,17 +138,17 @@ export class VirtualHost {
   #accept(frame: Uint8Array, nowMs: number): boolean {
     if (frame.length < ETHERNET_HEADER_BYTES) return false;
     if (macNumber(frame) !== this.#macNumber && !isGroup(frame)) return false;
-    const payload = frame.subarray(ETHERNET_HEADER_BYTES);
     switch (etherType(frame)) {
       case ETHERTYPE_ARP: {
-        const packet = decodeArp(payload);
+        const packet = decodeArp(frame.subarray(ETHERNET_HEADER_BYTES));
         return packet !== null && this.#acceptArp(packet, nowMs);
       }
       case ETHERTYPE_IPV4: {
-        const packet = decodeIpv4(payload);
+        const packet = decodeIpv4(frame, ETHERNET_HEADER_BYTES);
         return packet !== null && this.#acceptIpv4(packet, nowMs);
       }
       case ETHERTYPE_IPV6: {
+        const payload = frame.subarray(ETHERNET_HEADER_BYTES);
         const answer = answerSolicitation(payload, frame.slice(MAC_BYTES, 2 * MAC_BYTES), this.#options.mac);
         if (answer !== null) this.#transmit(answer.mac, ETHERTYPE_IPV6, answer.packet);
         return answer !== null;
@@ -170,7 +172,7 @@ export class VirtualHost {
     return true;
   }
 
-  #acceptIpv4(packet: Ipv4Packet, nowMs: number): boolean {
+  #acceptIpv4(packet: ReceivedIpv4, nowMs: number): boolean {
     const toUs = packet.destination === this.#options.ip;
     const toAll = packet.destination === BROADCAST_IPV4 || packet.destination === this.#netBroadcast;
     if (!toUs && !toAll) return false;
@@ -180,7 +182,7 @@ export class VirtualHost {
       this.#options.onUdp?.(packet.source, datagram.sourcePort, datagram.destinationPort, datagram.payload);
       return true;
     }
-    const echo = packet.protocol === PROTOCOL_ICMP && toUs ? decodeIcmpEcho(packet.payload) : null;
+    const echo = packet.protocol === PROTOCOL_ICMP && toUs ? decodeIcmpEcho(payloadOf(packet)) : null;
     if (echo === null) return false;
     if (echo.kind === 'reply') this.#options.onEchoReply?.(packet.source, echo);
     else this.#sendIpv4(packet.source, PROTOCOL_ICMP, encodeIcmpEcho({ ...echo, kind: 'reply' }), nowMs);
@@ -215,8 +217,8 @@ export class VirtualHost {
 
   /** Write the addresses into a frame that has everything else, and put it on the network. */
   #address(to: Uint8Array, frame: Uint8Array): void {
-    frame.set(to);
-    frame.set(this.#options.mac, MAC_BYTES);
+    putMac(frame, 0, to);
+    putMac(frame, MAC_BYTES, this.#options.mac);
     this.#counters.transmitted++;
     this.#options.transmit(frame);
   }

@@ -129,8 +129,9 @@ export class HostUplink {
 
   #drain(): void {
     if (this.#closed) return;
+    const now = this.#nowMs();
     for (let frame = this.#bridge.take(this.#port); frame !== null; frame = this.#bridge.take(this.#port)) {
-      this.#host.receive(frame, this.#nowMs());
+      this.#host.receive(frame, now);
     }
     for (const socket of this.#sockets) socket.flush();
   }

@@ -165,6 +165,21 @@ describe('LearningBridge', () => {
     expect(net.take(net.ports[2]!)).toHaveLength(1);
   });
 
+  test('forgets the station that was last heard, and the one that was last looked for, as any other', () => {
+    const net = new Net(3);
+    net.send(0, frame(BROADCAST_MAC, mac(1)));
+    net.send(1, frame(mac(1), mac(2)));
+    net.got();
+    for (const port of [0, 1]) net.bridge.removePort(net.ports[port]!);
+    const again = net.bridge.addPort(() => undefined);
+    net.send(2, frame(mac(1), mac(3)));
+    net.send(2, frame(mac(2), mac(3)));
+    expect(net.take(again).length).toBe(2);
+    net.bridge.receive(again, frame(mac(3), mac(2)), 0);
+    net.send(2, frame(mac(2), mac(3)));
+    expect([net.take(again).length, net.take(net.ports[2]!).length]).toEqual([1, 1]);
+  });
+
   test('a full queue drops the newest, others are not disturbed, and ready is told once', () => {
     const net = new Net(3, { queueFramesMax: 2 });
     for (let i = 0; i < 5; i++) net.send(0, frame(BROADCAST_MAC, mac(1), i));
