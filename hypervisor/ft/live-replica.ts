@@ -70,7 +70,7 @@ export class LiveReplica {
   readonly #options: LiveOptions;
   readonly settings: Settings;
   readonly #disks: DiskQueue;
-  readonly #slice = new SliceSize();
+  readonly slice = new SliceSize();
   #inbox: Input[] = [];
   #nowNs = 0;
   #started = false;
@@ -151,7 +151,7 @@ export class LiveReplica {
   #tick(nowNs: number): void {
     this.#nowNs = nowNs;
     this.recorder.tick(nowNs);
-    this.#slice.begin(nowNs, this.machine.icount);
+    this.slice.begin(nowNs, this.machine.icount);
     if (this.#started) return;
     this.#started = true;
     this.#options.clock.start(nowNs, this.machine.nowNs());
@@ -231,8 +231,8 @@ export class LiveReplica {
 
   /** An output ends the slice unless more follow soon: they share a frame, which costs as much as many entries. */
   #runSlice(): MachineExit {
-    const end = Math.min(this.machine.icount + this.#slice.instructions, this.#options.until, this.#breakIcount);
-    const gathered = (): number => Math.min(end, this.#lastOutputAt + this.#slice.gathering);
+    const end = Math.min(this.machine.icount + this.slice.instructions, this.#options.until, this.#breakIcount);
+    const gathered = (): number => Math.min(end, this.#lastOutputAt + this.slice.gathering);
     let limit = end;
     let pauses = true;
     for (let taken = 0; ;) {
@@ -281,7 +281,7 @@ export class LiveReplica {
       return STOPPED;
     }
     this.#options.clock.interrupted();
-    this.#slice.interrupted();
+    this.slice.interrupted();
     if (this.#inbox.length > 0) return RUNNING;
     return this.#options.clock.mode === 'icount' ? this.#sleepByIcount() : this.#sleepByHost();
   }

@@ -83,7 +83,14 @@ export class LearningBridge {
   /** Plug in a cable. `ready` is called whenever its empty queue gets a frame. */
   addPort(ready: () => void): PortId {
     const id = this.#nextId++;
-    this.#ports.set(id, { ready, queue: new FrameQueue(this.#queueFramesMax), received: 0, sent: 0, dropped: 0, stale: 0 });
+    this.#ports.set(id, {
+      ready,
+      queue: new FrameQueue(this.#queueFramesMax),
+      received: 0,
+      sent: 0,
+      dropped: 0,
+      stale: 0,
+    });
     return id;
   }
 

@@ -105,6 +105,7 @@ export class Follower {
     const { readsDone } = this.replica.disks;
     const result = this.replica.step(this.#budget());
     if (result !== 'running') this.#slice.interrupted();
+    this.#slice.ended(hostNs(), this.replica.machine.icount);
     this.lag.executed(this.replica.executedSeq);
     this.#report(this.replica.disks.readsDone > readsDone);
     this.#checkBreak();

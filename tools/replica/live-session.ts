@@ -183,11 +183,9 @@ export class LiveSession {
     const restLeftMs = this.#desk.restMs(start / 1e6);
     if (restLeftMs > 0) return restLeftMs;
     const step = this.live.step(start);
-    if (step.kind === 'stopped') {
-      if (!this.#stopped) this.#guestStopped();
-      return null;
-    }
+    if (step.kind === 'stopped') return this.#guestStopped();
     const now = hostNs();
+    this.live.slice.ended(now, this.live.machine.icount);
     const restMs = this.#desk.rest(Math.min((now - start) / 1e6, WORK_MS_MAX), now / 1e6);
     const checkpointMs = this.#desk.checkpoint(now / 1e6) ?? Infinity;
     if (step.kind === 'running') return restMs;
@@ -271,11 +269,13 @@ export class LiveSession {
     this.#loop.wake();
   }
 
-  #guestStopped(): void {
+  #guestStopped(): null {
+    if (this.#stopped) return null;
     this.#stopped = true;
     this.#clock.end();
     this.#input({ kind: 'guest-stopped' });
     this.#checkFinished();
+    return null;
   }
 
   #checkFinished(): void {

@@ -121,7 +121,11 @@ export class UdpSocket {
   }
 
   #receive(): void {
-    for (let reads = 0, count = this.#arrivals; reads < READS_MAX && count === this.#arrivals && !this.#closed; reads++) {
+    for (
+      let reads = 0, count = this.#arrivals;
+      reads < READS_MAX && count === this.#arrivals && !this.#closed;
+      reads++
+    ) {
       count = this.#addon.receive(this.#handle, this.#received, receivedTable);
       if (count >= 0) this.#handOut(count);
       else if (systemError(count).code !== 'EAGAIN') this.#refused(count);

@@ -122,7 +122,7 @@ describe('UDP in IPv4', () => {
     const bytes = udpPacket(Buffer.from('a payload'));
     for (let length = 0; length < bytes.length; length++) expect(decodeIpv4(bytes.subarray(0, length))).toBeNull();
     const packet = decodeIpv4(bytes)!;
-    for (let { end } = packet; end-- > packet.start; ) expect(decodeUdp({ ...packet, end })).toBeNull();
+    for (let { end } = packet; end-- > packet.start;) expect(decodeUdp({ ...packet, end })).toBeNull();
   });
 
   test('no single flipped bit is taken unnoticed', () => {
