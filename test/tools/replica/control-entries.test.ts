@@ -96,7 +96,7 @@ test('a snapshot is taken by both at the same instruction', async () => {
   const backup = await rig.backup(live.address, {
     onSnapshot: (name) => taken.push(['backup', name, backup.session.machine?.icount ?? 0]),
   });
-  await until(() => live.console.released > 20, 'the guest runs');
+  await until(() => (backup.session.replica?.executedSeq ?? 0) > 0, 'the backup follows');
   live.session.input({ kind: 'control', control: { op: 'checkpoint', name: 'one' } });
   await until(() => taken.length === 2, 'both took it');
   const at = taken[0]?.[2];

@@ -45,7 +45,7 @@ test('no console byte leaves before the acknowledgement of its entry', async () 
     return null;
   });
   await rig.backup(address);
-  await until(() => console.released > joinedAt + 200, 'outputs leave');
+  await until(() => console.released > joinedAt + 500, 'outputs leave');
   const held = console.left.filter((output) => output.end > joinedAt);
   expect(held.length).toBeGreaterThan(10);
   for (const output of held) {
