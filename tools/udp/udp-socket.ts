@@ -8,6 +8,7 @@
  * Invariants: a payload is valid during its onDatagram only; nothing waits in here for a system that does not take it: a
  * datagram that is refused is lost, as in any network, and counted; after close() nothing is called and nothing is sent.
  */
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { ReplicaError, assert } from '../../emulator/errors.js';
 import { loadAddon } from '../../emulator/load-addon.js';
@@ -34,8 +35,10 @@ const ROW = 3;
 const ARRIVAL_BYTES = 65_536;
 const ARRIVALS_MAX = 16;
 const ARRIVAL_ROW = 4;
-/** Reads that follow each other, while each fills all slots, before others have their turn. */
+/** Reads that follow each other, while each fills that many slots, before others have their turn. */
 const READS_MAX = 4;
+/** Compared as a number: an error takes longer to make than a datagram to come. */
+const NOTHING_THERE = -constants.errno.EAGAIN;
 
 export interface UdpSocketOptions {
   readonly ip: Ipv4Address;
@@ -65,7 +68,6 @@ export class UdpSocket {
   readonly #buffer: Uint8Array;
   readonly #table: Uint32Array;
   /** No more of the shared slots than there are in a batch: the system's work begins with all that it is given. */
-  readonly #arrivals: number;
   readonly #received: Uint8Array;
   #waiting = 0;
   #closed = false;
@@ -88,8 +90,7 @@ export class UdpSocket {
     this.#batch = batch;
     this.#buffer = new Uint8Array(batch * SLOT_BYTES);
     this.#table = new Uint32Array(batch * ROW);
-    this.#arrivals = Math.min(batch, ARRIVALS_MAX);
-    this.#received = received.subarray(0, this.#arrivals * ARRIVAL_BYTES);
+    this.#received = received.subarray(0, Math.min(batch, ARRIVALS_MAX) * ARRIVAL_BYTES);
   }
 
   /** Copy a payload of at most 2048 bytes into the batch. It leaves when the batch is full, or with flush(). */
@@ -122,13 +123,13 @@ export class UdpSocket {
 
   #receive(): void {
     for (
-      let reads = 0, count = this.#arrivals;
-      reads < READS_MAX && count === this.#arrivals && !this.#closed;
+      let [reads, count] = [0, ARRIVALS_MAX];
+      reads < READS_MAX && count === ARRIVALS_MAX && !this.#closed;
       reads++
     ) {
       count = this.#addon.receive(this.#handle, this.#received, receivedTable);
       if (count >= 0) this.#handOut(count);
-      else if (systemError(count).code !== 'EAGAIN') this.#refused(count);
+      else if (count !== NOTHING_THERE) this.#refused(count);
     }
   }
 
