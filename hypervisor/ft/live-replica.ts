@@ -281,7 +281,6 @@ export class LiveReplica {
       return STOPPED;
     }
     this.#options.clock.interrupted();
-    this.slice.interrupted();
     if (this.#inbox.length > 0) return RUNNING;
     return this.#options.clock.mode === 'icount' ? this.#sleepByIcount() : this.#sleepByHost();
   }

@@ -14,8 +14,7 @@ const INSTRUCTIONS_FIRST = 50_000;
 
 export class SliceSize {
   #instructions = INSTRUCTIONS_FIRST;
-  #start: { readonly ns: number; readonly icount: number } | null = null;
-  #slept = false;
+  #start = { ns: 0, icount: 0 };
 
   get instructions(): number {
     return this.#instructions;
@@ -26,30 +25,20 @@ export class SliceSize {
     return Math.ceil(this.#instructions * GATHERING_SHARE);
   }
 
-  /** A slice begins at host time `nowNs`. If nobody said when the one before it ended, that was now, at `icount`. */
+  /** A slice begins at host time `nowNs`. */
   begin(nowNs: number, icount: number): void {
-    if (!this.#slept) this.#measure(nowNs, icount);
-    this.#slept = false;
     this.#start = { ns: nowNs, icount };
   }
 
-  /** The slice that began last ended: what is done between slices says nothing about the guest's speed. */
+  /**
+   * The slice that began last ended, also with a guest that sleeps now: what is done until the next begin() says nothing about the
+   * guest's speed. One that ended early shows that the guest is fast, never that it is slow: much of its time was not the guest's.
+   */
   ended(nowNs: number, icount: number): void {
-    this.#measure(nowNs, icount);
-    this.#start = null;
-  }
-
-  /** The guest sleeps: the time until the next begin() says nothing about its speed. */
-  interrupted(): void {
-    this.#slept = true;
-  }
-
-  /** A slice that ended early shows that the guest is fast, never that it is slow: much of its time was not the guest's. */
-  #measure(nowNs: number, icount: number): void {
-    const start = this.#start;
-    if (start === null || nowNs <= start.ns) return;
-    const done = icount - start.icount;
-    const wanted = (done * SLICE_NS) / (nowNs - start.ns);
+    const { ns, icount: startIcount } = this.#start;
+    if (nowNs <= ns) return;
+    const done = icount - startIcount;
+    const wanted = (done * SLICE_NS) / (nowNs - ns);
     if (done < this.#instructions / 2 && wanted < this.#instructions) return;
     const next = Math.min(this.#instructions * 1.5, Math.max(this.#instructions * 0.6, wanted));
     this.#instructions = Math.round(Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, next)));

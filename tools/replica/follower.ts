@@ -104,7 +104,6 @@ export class Follower {
     this.#slice.begin(hostNs(), this.replica.machine.icount);
     const { readsDone } = this.replica.disks;
     const result = this.replica.step(this.#budget());
-    if (result !== 'running') this.#slice.interrupted();
     this.#slice.ended(hostNs(), this.replica.machine.icount);
     this.lag.executed(this.replica.executedSeq);
     this.#report(this.replica.disks.readsDone > readsDone);

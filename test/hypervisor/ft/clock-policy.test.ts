@@ -55,6 +55,7 @@ function run({ seconds, speed, stallNs = () => 0 }: Guest): Course {
     slice.begin(nowNs, icount);
     icount += slice.instructions;
     hostNs += Math.round(slice.instructions * speed(second) + STEP_NS + stallNs(second));
+    slice.ended(hostNs, icount);
     const rate = policy.busy(nowNs, icount, clock.nsAt(icount), clock.rate);
     if (rate !== null) {
       expect(rate).not.toBe(clock.rate);
@@ -195,6 +196,7 @@ function runTicking(tickNs: number, work: () => number, nsPerInstruction: number
       if (clock.nsAt(icount) >= deadlineNs) tick();
     }
     hostNs += STEP_NS;
+    slice.ended(hostNs, icount);
     if (pending > 0) {
       const rate = policy.busy(nowNs, icount, clock.nsAt(icount), clock.rate);
       if (rate === null) continue;
@@ -203,7 +205,6 @@ function runTicking(tickNs: number, work: () => number, nsPerInstruction: number
       continue;
     }
     policy.interrupted();
-    slice.interrupted();
     hostNs = Math.max(hostNs, policy.hostTimeOf(deadlineNs) + STEP_NS);
     policy.woken(hostNs, deadlineNs);
     clock.adjust(icount, Math.max(0, deadlineNs - clock.nsAt(icount)), null);

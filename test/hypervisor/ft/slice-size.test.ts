@@ -17,6 +17,7 @@ function slices(nsEach: number, count: number): number[] {
     icount += size.instructions;
     lengths.push(size.instructions * nsEach);
     now += size.instructions * nsEach;
+    size.ended(now, icount);
   }
   return lengths;
 }
@@ -63,7 +64,6 @@ test('a guest that sleeps at the end of each slice is measured while it runs', (
     size.begin(now, icount);
     icount += size.instructions;
     now += size.instructions * 2;
-    size.interrupted();
     size.ended(now, icount);
   }
   expect(size.instructions).toBeGreaterThan(0.75 * MS);
