@@ -43,6 +43,13 @@ void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
 /* A temporary is a pointer for helpers and operations, and a distance from the context where the translator computes with it. */
 static inline void *pointer(TCGContext *tcg, uintptr_t value) { return (char *)tcg + value; }
 static inline uintptr_t value_of(TCGContext *tcg, void *temporary) { return (uintptr_t)temporary - (uintptr_t)tcg; }
+/* A helper that takes the processor's state and a constant */
+static inline void call_with(TCGContext *tcg, void *helper, int32_t constant)
+{
+    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, constant)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
+    __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
+    tcg_temp_free_internal_x86_64(tcg, value);
+}
 /* A label's first byte holds whether it is placed. */
 #define LABEL_PRESENT 1
 #define LABEL_OFF_USES 2

@@ -115,18 +115,11 @@ static void after_access(TCGContext *tcg)
     __real_tcg_gen_callN_x86_64(tcg, function, NULL, 1, &now.deferred_argument);
 }
 
-static void call(TCGContext *tcg, void *helper, int32_t constant)
-{
-    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, constant)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
-    __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
-    tcg_temp_free_internal_x86_64(tcg, value);
-}
-
 static void ask_for_port(TCGContext *tcg)
 {
     static void *const helpers[] = { NULL, helper_check_iob_x86_64, helper_check_iow_x86_64, NULL, helper_check_iol_x86_64 };
     if (now.port_bytes)
-        call(tcg, helpers[now.port_bytes], 0);
+        call_with(tcg, helpers[now.port_bytes], 0);
     now.port_bytes = 0;
 }
 
@@ -214,7 +207,7 @@ void __wrap_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, 
     }
     if (core_current && (function == (void *)helper_fldenv_x86_64 || function == (void *)helper_frstor_x86_64 ||
                          function == (void *)helper_fxrstor_x86_64))
-        call(tcg, helper_fldcw_x86_64, X87_SUMMARY);
+        call_with(tcg, helper_fldcw_x86_64, X87_SUMMARY);
 }
 
 /* ---- each instruction ---- */

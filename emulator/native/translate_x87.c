@@ -42,9 +42,7 @@ static bool is_store(unsigned opcode, unsigned digit)
 
 static void ask(TCGContext *tcg, int what)
 {
-    void *value = pointer(tcg, tcg_const_i32_x86_64(tcg, what)), *arguments[] = { pointer(tcg, TCG_OFF_ENV), value };
-    __real_tcg_gen_callN_x86_64(tcg, (void *)helper_fmov_ST0_STN_x86_64, NULL, 2, arguments);
-    tcg_temp_free_internal_x86_64(tcg, value);
+    call_with(tcg, (void *)helper_fmov_ST0_STN_x86_64, what);
 }
 
 void x87_begin_instruction(const core *c, const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at))

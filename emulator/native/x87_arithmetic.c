@@ -38,11 +38,7 @@ static inline struct wide wide_of_normal(struct x87_float x)
 
 static inline struct wide sum(struct wide a, struct wide b)
 {
-    if (b.exponent > a.exponent || (b.exponent == a.exponent && b.m > a.m)) {
-        struct wide larger = b;
-        b = a;
-        a = larger;
-    }
+    wide_larger_first(&a, &b);
     int shift = a.exponent - b.exponent;
     u128 small = shift > 127 ? 0 : b.m >> shift;
     small |= shift > 127 || small << shift != b.m;

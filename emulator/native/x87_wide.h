@@ -93,15 +93,20 @@ static inline struct wide wide_divide(struct wide a, struct wide b, bool *exact)
     return (struct wide){ U128(high, low), a.exponent - b.exponent - below, a.negative != b.negative };
 }
 
+static inline void wide_larger_first(struct wide *a, struct wide *b)
+{
+    if (b->exponent < a->exponent || (b->exponent == a->exponent && b->m <= a->m))
+        return;
+    struct wide larger = *b;
+    *b = *a;
+    *a = larger;
+}
+
 static inline struct wide wide_add(struct wide a, struct wide b)
 {
     if (!a.m || !b.m)
         return a.m ? a : b;
-    if (b.exponent > a.exponent || (b.exponent == a.exponent && b.m > a.m)) {
-        struct wide larger = b;
-        b = a;
-        a = larger;
-    }
+    wide_larger_first(&a, &b);
     int shift = a.exponent - b.exponent;
     u128 small = shift > 127 ? 0 : b.m >> shift;
     if (a.negative != b.negative) {
