@@ -7,8 +7,8 @@
  * Operands that must be aligned on 16 bytes are #GP otherwise, before their pages are looked at: the engine does that.
  *
  * EFLAGS.AC is one of the flags by which translations are found, so code that runs without it asks nothing. Accesses that
- * the processor makes for itself (descriptors, stacks of far transfers, task segments) are not checked; nor are those of
- * far transfers within ring 3, which should be.
+ * the processor makes for itself (descriptors, stacks of other privileges, task segments) are not checked; the stack of far
+ * transfers within ring 3 is (transfer_checks.c).
  * Source: Intel SDM volume 3, 6.15 (interrupt 17, table 6-7), table 6-2 (which comes first); 6.5 (faults). */
 #include "core_internal.h"
 #include "segments.h"

@@ -2,12 +2,13 @@
  *
  *   the first push     the whole frame must lie within the limit of the stack that it goes to, else #SS
  *   a return's pops    each group must lie within the limit, before the first of it is read
+ *   ring 3's stack     what CALL, RET and IRET push and pop there must be aligned where alignment is checked, else #AC
  *   an exception       gets the manual's vector and error code where the engine has another
  *
  * Which access is which follows from their order: descriptors are read by dwords (a gate's and its code segment's first), the
  * stack pointer of another privilege by words from the task segment.
  * Source: Intel SDM volume 2, CALL, RET, IRET, INT n (operation); volume 3, 5.8.5 (stack switching), 6.13 (error codes),
- * 20.3 (interrupts in virtual 8086 mode). */
+ * 6.15 (interrupt 17), 20.3 (interrupts in virtual 8086 mode). */
 #include "debug.h"
 #include "interpose.h"
 #include "transfers.h"
@@ -60,6 +61,13 @@ static unsigned pushed_words(const CPUX86State *env)
     return now.words + (now.inner ? (eflags(env) & EFLAGS_VM ? WORDS_V86 : 2) : 0);
 }
 
+/* Behind the limit and the pages, as for any operand. */
+static void check_alignment(CPUX86State *env, uint32_t at, unsigned words, unsigned bytes, uint32_t direction, uintptr_t host_pc)
+{
+    if (operand_is_aligned_code(env))
+        operand_check(env, words * bytes | (bytes - 1) << ASK_ALIGN_SHIFT | direction, at, host_pc);
+}
+
 static void before_push(CPUX86State *env, uint32_t at, unsigned bytes, uintptr_t host_pc)
 {
     if ((now.kind != CALL && now.kind != INTERRUPT) || now.pushed)
@@ -70,6 +78,8 @@ static void before_push(CPUX86State *env, uint32_t at, unsigned bytes, uintptr_t
     int step = -(int)bytes;
     if (!stack_has_room(s, at - s.base, step, pushed_words(env), bytes))
         transfer_fault(env, VECTOR_STACK, inner ? now.inner_stack & INDEX : 0, host_pc);
+    if (now.kind == CALL && !inner)
+        check_alignment(env, at - bytes, 2, bytes, ASK_STORE, host_pc);
     if (now.kind == CALL && inner &&
         !stack_has_room(stack_current(env), FIELD(env, ENV_OFF_REGS + 8 * REG_ESP, uint32_t), (int)bytes, parameters(), bytes))
         transfer_fault(env, VECTOR_STACK, 0, host_pc);
@@ -86,6 +96,7 @@ void transfer_pops(CPUX86State *env, unsigned words, int shift, uint32_t release
     now.outer = s.base + ((esp + words * now.bytes + released) & s.mask);
     if (!stack_has_room(s, esp, (int)now.bytes, words, now.bytes))
         transfer_fault(env, VECTOR_STACK, 0, host_pc);
+    check_alignment(env, s.base + (esp & s.mask), words, now.bytes, 0, host_pc);
 }
 
 /* A return has popped EFLAGS with VM set; only ring 0 returns to virtual 8086 mode. */

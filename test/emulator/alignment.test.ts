@@ -4,7 +4,7 @@
  * Source: Intel SDM volume 3, 6.15 (interrupt 17, table 6-7) and table 6-2 (priorities).
  */
 import { describe, expect, test } from '@jest/globals';
-import { le32 } from './guest-code.js';
+import { CODE, le32, STACK, TSS } from './guest-code.js';
 import { DATA_BASE, runSegment, type SegmentCase } from './run-segment.js';
 
 const [UD, SS, GP, PF, AC] = [6, 12, 13, 14, 17];
@@ -66,6 +66,69 @@ describe('each operand has its alignment', () => {
     expect(outcome([0x66, 0x50], { registers: { esp: 0x7002 } })[0]).toBe(UD);
     expect(outcome([0x0f, 0xab, 0x05, ...le32(DATA_BASE)], { registers: { eax: 100 } })[0]).toBe(UD);
     expect(outcome([0x0f, 0xab, 0x05, ...le32(DATA_BASE + 1)], { registers: { eax: 100 } })).toEqual([AC, 0, 1]);
+  });
+});
+
+describe('far transfers within ring 3 push and pop on a stack that is aligned', () => {
+  const STACK_TOP = DATA_BASE + 0x200;
+  const behind = (code: readonly number[]): number => CODE + 1 + code.length;
+  const call32 = [0x9a, ...le32(CODE + 8), 0x1b, 0];
+  const call16 = (selector: number): number[] => [0x66, 0x9a, 0x07, 0x10, selector, 0];
+  /** To the instruction behind it, which is undefined; what lies on the stack, and its alignment. */
+  const transfers: [string, number, number[], number[]][] = [
+    ['CALL', 4, call32, []],
+    ['CALL of 16 bits', 2, call16(0x1b), []],
+    ['CALL through memory', 4, [0xff, 0x1d, ...le32(DATA_BASE)], []],
+    ['RET', 4, [0xcb], [CODE + 2, 0x1b]],
+    ['RET of 16 bits', 2, [0x66, 0xcb], [0x1b0000 | (CODE + 3)]],
+    ['IRET', 4, [0xcf], [CODE + 2, 0x1b, 2]],
+    ['IRET of 16 bits', 2, [0x66, 0xcf], [0x1b0000 | (CODE + 3), 2]],
+  ];
+  test.each(transfers)('%s: %i', (_, align, code, stack) => {
+    for (let offset = 0; offset < 8; offset++) {
+      const esp = STACK_TOP + offset;
+      const words = Object.fromEntries([
+        ...stack.map((word, index) => [esp + 4 * index, word]),
+        ...[behind(code), 0x1b].map((word, index) => [DATA_BASE + 4 * index, word]),
+      ]) as Record<number, number>;
+      const given = { code, words, registers: { ...CHECKED, esp } };
+      const found = runSegment(given);
+      if (offset % align === 0) {
+        expect([offset, found.vector, found.at]).toEqual([offset, UD, 1 + code.length]);
+      } else {
+        expect([offset, found.vector, found.error, found.at]).toEqual([offset, AC, 0, 1]);
+        expect(found.after).toEqual(found.before);
+      }
+      const unchecked = { ...given, registers: { ...given.registers, eflags: 2 } };
+      expect(runSegment(unchecked)).toMatchObject({ vector: UD, at: 1 + code.length });
+    }
+  });
+
+  test.each([
+    ['CALL', [0x9a, 0x06, 0x10, 0, 0], []],
+    ['RET', [0xcb], [CODE + 2]],
+    ['IRET with IOPL 3', [0xcf], [CODE + 2, 0x3002]],
+  ])('%s of virtual 8086 mode', (_, code, stack) => {
+    const at = (esp: number): [number, number | undefined, number] => {
+      const words = Object.fromEntries(stack.map((word, index) => [esp + 4 * index, word]));
+      return outcome(code, { mode: 'v86', words, registers: { eflags: 0x63002, esp } });
+    };
+    expect(at(0x7000)).toEqual([UD, undefined, 1 + code.length]);
+    expect(at(0x7001)).toEqual([AC, 0, 1]);
+  });
+
+  test('behind the faults of the stack and of its pages', () => {
+    const paging = { ...CHECKED, cr0: 0x80040011 };
+    expect(outcome(call32, { missing: 0x22000, registers: { ...paging, esp: 0x22002 } })[0]).toBe(PF);
+    expect(outcome([0xcb], { missing: 0x22000, registers: { ...paging, esp: 0x21ffe } })[0]).toBe(PF);
+    const ss = { base: 0, limit: DATA_BASE, flags: 0x40f300 };
+    expect(outcome([0xcb], { segments: { ss }, registers: { esp: DATA_BASE - 5 } })).toEqual([SS, 0, 1]);
+  });
+
+  test('not in ring 0, nor on the stack that a gate leads to', () => {
+    const words = { 0x7002: CODE + 2, 0x7006: 8 };
+    expect(outcome([0xcb], { mode: 'ring0', words, registers: { esp: 0x7002 } })[0]).toBe(UD);
+    expect(outcome([0xcc], { words: { [TSS + 4]: STACK - 2 } })[0]).toBe(3);
   });
 });
 
