@@ -1,5 +1,6 @@
 /** Goal: outputs wait for the backup and the guest does not; a slow backup is not left behind; a stopped process is a
- *  silent one, and says nothing when it wakes up; a primary whose log has no room stands still.
+ *  silent one, and says nothing when it wakes up; two that stop together go on together; a primary whose log has no room
+ *  stands still.
  *  Method: real processes that are slowed (--throttle) or stopped (SIGSTOP) and go on (SIGCONT). */
 import { describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
@@ -23,17 +24,17 @@ interface PairResult {
   readonly losses: readonly unknown[];
 }
 
-/** Run a pair and stop one replica for a while, some time after the guest's start. */
+/** Run a pair and stop one or both replicas for a while, some time after the guest's start. */
 async function pairWithPause(
-  who: string,
+  who: 'primary' | 'backup' | 'primary|backup',
   afterMs: number,
   pauseMs: number,
   args: readonly string[],
 ): Promise<PairResult> {
   const name = `flow-test-${process.pid}`;
   const signal = (kind: NodeJS.Signals): void => {
-    const line = processesWith(`--name ${name}`).find((text) => text.includes(`ft86 ${who} `));
-    if (line !== undefined) process.kill(parseInt(line, 10), kind);
+    const wanted = new RegExp(`ft86 (${who}) `);
+    for (const line of processesWith(`--name ${name}`)) if (wanted.test(line)) process.kill(parseInt(line, 10), kind);
   };
   let over = false;
   const watch = async (): Promise<void> => {
@@ -75,6 +76,14 @@ describe('flow', () => {
     expect(result).toMatchObject({ identical: true, takeover: null, client: { acked: 3000, lost: 0, duplicated: 0 } });
     expect(result.losses).toEqual([]);
     expect(result.client?.gapMs).toBeGreaterThan(1500);
+  }, 60_000);
+
+  test('two that are stopped together, as with their host, go on together', async () => {
+    const load = ['kv', '--load', 'kv:ops=2000,clients=2,rate=500', '--detect-ms', '400'];
+    const result = await pairWithPause('primary|backup', 2000, 1500, load);
+    expect(result).toMatchObject({ identical: true, takeover: null, client: { acked: 2000, lost: 0, duplicated: 0 } });
+    expect(result.losses).toEqual([]);
+    expect(result.client?.gapMs).toBeGreaterThan(1400);
   }, 60_000);
 
   test('a primary whose log has no room stands still until the backup is back', async () => {
