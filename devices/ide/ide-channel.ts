@@ -145,7 +145,10 @@ export class IdeChannel {
     this.#level = this.#intrq();
   }
 
+  /** A drive that is busy while another place is selected is one that a reset reached: device 0 waits for device 1 (9.2). */
   get #status(): number {
+    const [first, second] = this.drives;
+    if (first?.busy === true || second?.busy === true) return STATUS_BSY;
     return this.#selected?.status ?? 0;
   }
 

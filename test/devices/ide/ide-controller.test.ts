@@ -172,6 +172,34 @@ describe('resets', () => {
     expect(rig.ide.pendingRequests()).toEqual([]);
   });
 
+  test('no diagnosis reaches a drive in reset, also where device 0 is absent', () => {
+    const rig = new IdeRig().secondary();
+    rig.control(4);
+    rig.out(7, 0x90);
+    expect(() => new IdeRig().ide.restore(rig.ide.save())).not.toThrow();
+    rig.control(0);
+    rig.out(6, 0xb0);
+    expect(rig.status).toBe(READY);
+  });
+
+  test('device 0 is busy until the last write to device 1 is done', () => {
+    const rig = new IdeRig([MASTER, { ...SLAVE, readonly: false }, null, null]);
+    rig.send({ code: 0x30, lba: 9, count: 1, device: 1 });
+    rig.writeWords(new Uint8Array(SECTOR).fill(1));
+    const request = rig.request();
+    rig.control(4);
+    rig.control(0);
+    expect(rig.status).toBe(BSY);
+    rig.out(7, 0x90);
+    expect(() =>
+      new IdeRig([MASTER, { ...SLAVE, readonly: false }, null, null]).ide.restore(rig.ide.save()),
+    ).not.toThrow();
+    rig.complete(request);
+    expect(rig.status).toBe(READY);
+    rig.send({ code: 0xec, device: 1 });
+    expect(rig.status).toBe(READY | DRQ);
+  });
+
   test('an answer that comes while reset is held does not end it', () => {
     const rig = new IdeRig();
     rig.send({ code: 0x20, count: 1 });
