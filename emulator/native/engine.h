@@ -1,4 +1,4 @@
-/* engine.h - functions of the engine that translate.c and translate_x87.c call, or have translated code call.
+/* engine.h - functions of the engine that what takes part in translation calls, or has translated code call.
  *
  * Source: exported by libunicorn.a 2.1.4. */
 #ifndef FT86_ENGINE_H

@@ -11,6 +11,7 @@
  * Source: Intel SDM volume 3, 5.3 to 5.5; volume 1, 3.7.4 (default segments); volume 2, appendix A (opcode maps). */
 #include "core_internal.h"
 #include "debug.h"
+#include "engine.h"
 #include "interpose.h"
 #include "segments.h"
 
@@ -19,22 +20,18 @@
 #define MEMORY_SIZE 3u                   /* of an access's description: log2 of its bytes */
 #define DIRECT_EXITS 2u                  /* numbers of a block's exits below it lead straight to other blocks */
 
-uintptr_t tcg_const_i32_x86_64(TCGContext *tcg, int32_t value);
-uintptr_t tcg_const_i64_x86_64(TCGContext *tcg, int64_t value);
-void tcg_temp_free_internal_x86_64(TCGContext *tcg, void *temporary);
 void tcg_gen_lookup_and_goto_ptr_x86_64(TCGContext *tcg);
-void __real_tcg_gen_callN_x86_64(TCGContext *tcg, void *function, void *result, int count, void **arguments);
 void __real_tcg_gen_goto_tb_x86_64(TCGContext *tcg, unsigned number);
 void __wrap_tcg_gen_goto_tb_x86_64(TCGContext *tcg, unsigned number);
 void __real_tcg_gen_exit_tb_x86_64(TCGContext *tcg, const TranslationBlock *tb, unsigned number);
 void __wrap_tcg_gen_exit_tb_x86_64(TCGContext *tcg, const TranslationBlock *tb, unsigned number);
 
-/* Only their addresses are used. */
+/* Only their addresses are used; engine.h declares the others. */
 #define DECLARE(name) void helper_##name##_x86_64(void);
-DECLARE(fldt_ST0) DECLARE(fstt_ST0) DECLARE(fbld_ST0) DECLARE(fbst_ST0) DECLARE(fldenv) DECLARE(fstenv) DECLARE(frstor)
-DECLARE(fsave) DECLARE(fxrstor) DECLARE(fxsave) DECLARE(cmpxchg8b) DECLARE(cmpxchg8b_unlocked) DECLARE(boundw) DECLARE(boundl)
-DECLARE(maskmov_mmx) DECLARE(maskmov_xmm) DECLARE(load_seg) DECLARE(ljmp_protected) DECLARE(lcall_protected)
-DECLARE(lret_protected) DECLARE(iret_protected) DECLARE(lcall_real) DECLARE(iret_real) DECLARE(write_crN) DECLARE(lmsw)
+DECLARE(fldt_ST0) DECLARE(fstt_ST0) DECLARE(fbld_ST0) DECLARE(fbst_ST0) DECLARE(fstenv) DECLARE(fsave) DECLARE(fxsave)
+DECLARE(boundw) DECLARE(boundl) DECLARE(maskmov_mmx) DECLARE(maskmov_xmm) DECLARE(load_seg) DECLARE(ljmp_protected)
+DECLARE(lcall_protected) DECLARE(lret_protected) DECLARE(iret_protected) DECLARE(lcall_real) DECLARE(iret_real)
+DECLARE(write_crN) DECLARE(lmsw)
 
 static __thread struct {
     CPUX86State *env;                    /* NULL: not translating an instruction */
@@ -166,12 +163,10 @@ static uint32_t loads_of(const struct decoded *d)
 
 /* ---- what is emitted ---- */
 
-static void *temporary(TCGContext *tcg, uintptr_t value) { return (char *)tcg + value; }
-
 static void ask(TCGContext *tcg, uint32_t what, uintptr_t at)
 {
-    void *env = temporary(tcg, TCG_OFF_ENV), *question = temporary(tcg, tcg_const_i32_x86_64(tcg, (int32_t)what));
-    void *arguments[] = { env, question, at ? temporary(tcg, at) : env };
+    void *env = pointer(tcg, TCG_OFF_ENV), *question = pointer(tcg, tcg_const_i32_x86_64(tcg, (int32_t)what));
+    void *arguments[] = { env, question, at ? pointer(tcg, at) : env };
     __real_tcg_gen_callN_x86_64(tcg, (void *)helper_svm_check_intercept_param_x86_64, NULL, 3, arguments);
     tcg_temp_free_internal_x86_64(tcg, question);
 }
@@ -237,7 +232,7 @@ static void ask_with(uint32_t question, uint32_t constant)
     TCGContext *tcg = FIELD(core_current->uc, UC_OFF_TCG, TCGContext *);
     uintptr_t at = tcg_const_i64_x86_64(tcg, constant);
     ask(tcg, question, at);
-    tcg_temp_free_internal_x86_64(tcg, temporary(tcg, at));
+    tcg_temp_free_internal_x86_64(tcg, pointer(tcg, at));
 }
 
 static void ask_jump(const struct decoded *d, uint8_t (*fetch)(void *opaque, uint64_t at), bool code32, bool far)

@@ -13,7 +13,7 @@ function detector(nowMs = 1000): FailureDetector {
   return new FailureDetector({ timeoutMs: TIMEOUT_MS }, nowMs);
 }
 
-/** Look again and again, as long looks are no more than half of the timeout apart. Whether the last one suspects. */
+/** Look again and again, every 100 ms. Whether the last look suspects. */
 function looks(peer: FailureDetector, fromMs: number, toMs: number): boolean {
   for (let now = fromMs; now < toMs; now += 100) peer.suspects(now);
   return peer.suspects(toMs);
